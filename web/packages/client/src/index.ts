@@ -1,0 +1,2 @@
+export type * from './frames';
+export type * from './types';
