@@ -1,7 +1,7 @@
 """Keep the code in small pieces: `python -m scripts.check_shape`.
 
-Bounds: 60 lines a function, 400 lines a module (Python and TypeScript), and for the functions of `src` a median
-of 8 lines, docstrings not counted. There is no list of exceptions.
+Bounds: 60 lines a function, 400 lines a module (Python and TypeScript), and a median of 8 lines, without
+docstrings, over the functions of `src`. There is no list of exceptions.
 """
 
 from __future__ import annotations
