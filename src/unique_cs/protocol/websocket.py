@@ -15,8 +15,8 @@ connection, so one frame may go to any number of receivers. `ws.close(code, reas
 States, in ascending order; a connection only moves up:
 
 - `OPEN` (0): messages flow.
-- `CLOSING`: `close()` was called; messages are dropped, the peer's close frame is awaited. Nothing here bounds
-  the wait: the owner does.
+- `CLOSING`: `close()` was called; messages are dropped, the peer's close frame is awaited. Nothing here
+  bounds the wait: the owner does.
 - `TOO_LARGE`: a message went over `max_message`. Nothing is queued and nothing more is read, so that the
   owner can say so in its own words before it calls `close()` with a code of its choice.
 - `CLOSED`: nothing more is read. Write the output, then close the transport (7.1.1: the server closes first).
