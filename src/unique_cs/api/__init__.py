@@ -1,0 +1,1 @@
+"""REST resources, health, metrics and the built web assets."""

@@ -1,0 +1,91 @@
+"""Settings: one frozen object, read once from the environment. Unknown names are refused."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from unique_cs.errors import SettingsError
+
+PREFIX = "UNIQUE_CS_"
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Every setting, with its default. `docs/reference/settings.md` says what each does."""
+
+    host: str = "0.0.0.0"
+    http_port: Port = 8080
+    grpc_port: Port = 8081
+    mqtt_port: Port = 1883
+    data_dir: Path = Path("./data")
+    redis_url: str = ""
+    database_url: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    public_url: str = ""
+    allowed_origins: str = ""
+    trusted_proxies: str = "127.0.0.1,::1"
+    owner_email: str = ""
+    owner_password: str = ""
+    inbox_key: str = ""
+    log_level: str = "info"
+    rate_limits: bool = True
+    echo: bool = False
+    max_frame: Annotated[int, Meta(ge=1_024, le=1_048_576)] = 65_536
+    max_text: Annotated[int, Meta(ge=1, le=100_000)] = 8_000
+    max_queue: Positive = 1_048_576
+    max_connections: Positive = 100_000
+    heartbeat_ms: Annotated[int, Meta(ge=1_000)] = 25_000
+    connect_timeout_ms: Annotated[int, Meta(ge=100)] = 10_000
+    handshakes_per_second: Positive = 10_000
+    handshakes_per_ip: Positive = 200
+    sends_per_second: Positive = 20
+    sends_per_ip: Positive = 200
+    signals_per_second: Positive = 20
+    requests_per_ip: Positive = 200
+    logins_per_minute: Positive = 10
+    session_days: Annotated[int, Meta(ge=7)] = 30
+    contact_token_days: Positive = 365
+    login_days: Positive = 30
+    hot_hours: Annotated[int, Meta(ge=24)] = 48
+    disk_reserve_mb: Positive = 64
+    drain_ms: Annotated[int, Meta(ge=0)] = 10_000
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings in `environ` (names begin with `UNIQUE_CS_`).
+
+    Raises `SettingsError` that names the setting when one is unknown or its value unusable.
+    """
+    given = {name[len(PREFIX) :].lower(): value for name, value in environ.items() if name.startswith(PREFIX)}
+    unknown = sorted(set(given) - set(Settings.__struct_fields__))
+    if unknown:
+        raise SettingsError(f"unknown setting {PREFIX}{unknown[0].upper()}; see docs/reference/settings.md")
+    values = {name: _switch(value) if name in _SWITCHES else value for name, value in given.items()}
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"setting {_name_in(str(error))}: {error}") from error
+
+
+_SWITCHES = frozenset({"rate_limits", "echo"})
+
+
+def _switch(value: str) -> str:
+    return {"on": "true", "off": "false", "yes": "true", "no": "false"}.get(value.lower(), value)
+
+
+def _path(kind: type, value: object) -> Path:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _name_in(message: str) -> str:
+    _, _, where = message.partition("$.")
+    return PREFIX + where.rstrip("`").upper() if where else PREFIX + "*"

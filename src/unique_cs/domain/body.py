@@ -1,0 +1,90 @@
+"""What a message can say: the closed set of body kinds and what each may hold."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+Url = Annotated[str, Meta(max_length=2_048, pattern=r"^https?://\S+$")]
+Short = Annotated[str, Meta(max_length=300)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class TextBody(Struct, tag_field="kind", tag="text", gc=False):
+    """Plain text; line breaks are kept, nothing is interpreted by the server."""
+
+    text: Text
+
+
+class ImageBody(Struct, tag_field="kind", tag="image"):
+    """An uploaded picture, by the id of its upload."""
+
+    attachment: Short
+
+
+class FileBody(Struct, tag_field="kind", tag="file"):
+    """An uploaded file, by the id of its upload."""
+
+    attachment: Short
+
+
+class AudioBody(Struct, tag_field="kind", tag="audio"):
+    """An uploaded voice message, by the id of its upload."""
+
+    attachment: Short
+
+
+class CardAction(Struct, omit_defaults=True):
+    """A button under a card."""
+
+    label: Short
+    url: Url | None = None
+
+
+class CardBody(Struct, tag_field="kind", tag="card", omit_defaults=True):
+    """A product, an order, or another thing with a picture and buttons."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=300)]
+    description: Annotated[str, Meta(max_length=2_000)] | None = None
+    image_url: Url | None = None
+    url: Url | None = None
+    price: Short | None = None
+    actions: Annotated[list[CardAction], Meta(max_length=10)] | None = None
+
+
+class ChoicesBody(Struct, tag_field="kind", tag="choices"):
+    """A question with ready answers."""
+
+    text: Text
+    options: Annotated[list[Short], Meta(min_length=1, max_length=20)]
+
+
+class RatingBody(Struct, tag_field="kind", tag="rating", omit_defaults=True):
+    """What the contact thinks of the service, 1 to 5."""
+
+    score: Annotated[int, Meta(ge=1, le=5)]
+    comment: Annotated[str, Meta(max_length=2_000)] | None = None
+
+
+class CustomBody(Struct, tag_field="kind", tag="custom"):
+    """The mark of a `custom` body in a frame; codecs replace it by the whole object as it came."""
+
+
+TypedBody = TextBody | ImageBody | FileBody | AudioBody | CardBody | ChoicesBody | RatingBody | CustomBody
+"""What a decoder may meet."""
+
+Body = TypedBody | dict[str, Any]
+"""What a message holds; the dictionary is a `custom` body, carried as it is."""
+
+
+def text_of(body: Body) -> str:
+    """Return the part that a person reads first: text, title or comment; empty if there is none."""
+    for field in ("text", "title", "comment"):
+        found = body.get(field) if isinstance(body, dict) else getattr(body, field, None)
+        if isinstance(found, str):
+            return found
+    return ""
+
+
+def needs_upload(body: Body) -> bool:
+    """Say whether the body refers to an attachment."""
+    return isinstance(body, ImageBody | FileBody | AudioBody)

@@ -1,0 +1,41 @@
+"""Flow control: token buckets."""
+
+
+class TokenBucket:
+    """Lets `rate` things a second pass, and up to `burst` at once. Times are seconds of any monotonic clock."""
+
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._at = 0.0
+
+    def take(self, now: float) -> int:
+        """Take one token: 0 if it was there, else the milliseconds (>= 1) until one will be."""
+        tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if tokens >= 1.0:
+            self._tokens = tokens - 1.0
+            return 0
+        self._tokens = tokens
+        return 1 + int((1.0 - tokens) / self._rate * 1000)
+
+
+class KeyedBuckets:
+    """One bucket for each key (an IP, a contact); holds at most `max_keys`, the longest unused go first."""
+
+    def __init__(self, rate: float, burst: float, max_keys: int = 100_000) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._max_keys = max_keys
+        self._buckets: dict[str, TokenBucket] = {}
+
+    def take(self, key: str, now: float) -> int:
+        """As `TokenBucket.take`, for the bucket of `key`."""
+        bucket = self._buckets.pop(key, None) or TokenBucket(self._rate, self._burst)
+        self._buckets[key] = bucket
+        if len(self._buckets) > self._max_keys:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket.take(now)

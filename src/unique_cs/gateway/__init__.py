@@ -1,0 +1,1 @@
+"""Sockets: the one door, connections with bounded queues, and the hub that delivers."""

@@ -1,0 +1,1 @@
+"""Loops that keep house: cursors, trimming, expiry."""

@@ -1,0 +1,177 @@
+"""The outside, on one screen: what the use cases need from clocks, stores and records.
+
+Every port has an adapter for real use and one in memory; one contract suite runs on both.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from unique_cs.domain.conversation import Conversation, Draft
+from unique_cs.domain.events import Actor, Event
+from unique_cs.domain.permission import Principal
+from unique_cs.errors import UniqueCsError
+from unique_cs.protocol.session import Session
+
+
+class Clock(Protocol):
+    """Time. `now_ms` is Unix time in milliseconds and may be set back; `monotonic` (s) never is."""
+
+    def now_ms(self) -> int: ...
+    def monotonic(self) -> float: ...
+
+
+class Entry:
+    """One durable step of the timeline: an event in its place, or the final error of a send.
+
+    `sender` is the connection that made the send, if any. `settle` is called once with the entry
+    when it is durable, or with the error when its outcome is unknown.
+    """
+
+    __slots__ = ("conversation", "error", "event", "n", "payload", "sender", "session", "settle", "visibility")
+
+    def __init__(self, conversation: Conversation | None, event: Event | None, payload: bytes, visibility: int) -> None:
+        self.conversation = conversation
+        self.event = event
+        self.payload = payload
+        self.visibility = visibility
+        self.session: Session | None = None
+        self.n = 0
+        self.sender: object = None
+        self.error: UniqueCsError | None = None
+        self.settle: Callable[[Entry | UniqueCsError], None] | None = None
+
+
+class Stored(Struct, frozen=True, gc=False):
+    """An event as it lies in a tier: its JSON frame, and what a reader needs without decoding it."""
+
+    seq: int
+    visibility: int
+    session: bytes
+    n: int
+    frame: bytes
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """The stored final answer to a send: an event's place, or an error (`code` not empty)."""
+
+    conversation: int
+    seq: int
+    code: str = ""
+    message: str = ""
+
+
+class Contact(Struct, omit_defaults=True):
+    """A person as known. `identifier` is set only where a signed identity token proved it."""
+
+    id: int
+    inbox: int
+    name: str = ""
+    email: str = ""
+    identifier: str = ""
+    attributes: dict[str, Any] = {}
+    visit: dict[str, str] = {}
+    blocked: bool = False
+    created_at: int = 0
+
+
+class Cursor(Struct, gc=False):
+    """How far a participant is in a conversation: read, and delivered to its device."""
+
+    kind: str
+    actor: str
+    read: int = 0
+    delivered: int = 0
+
+
+class Timeline(Protocol):
+    """The ordered durable events of every conversation, and the sessions that made them.
+
+    `append` and `refuse` give places at once and store later, in one atomic write with the session's
+    number; entries come to the subscriber in order once they are durable. Both raise `UniqueCsError`
+    with nothing stored: `out_of_order`, `conflict` (the optimistic lock on `expect`), `overloaded`.
+    """
+
+    epoch: str
+
+    def cached(self, conversation: int) -> Conversation | None: ...
+    def cached_open(self, contact: int) -> Conversation | None: ...
+    async def conversation(self, conversation: int) -> Conversation | None: ...
+    async def newest_open(self, contact: int) -> Conversation | None: ...
+    async def conversations_of(self, principal: Principal, limit: int) -> list[Conversation]: ...
+    def new_conversation(self, contact: Contact) -> Conversation: ...
+    def append(
+        self,
+        conversation: Conversation,
+        actor: Actor,
+        drafts: Sequence[Draft],
+        expect: int,
+        *,
+        session: Session | None = None,
+        n: int = 0,
+        sender: object = None,
+    ) -> Entry: ...
+    def refuse(self, session: Session, n: int, error: UniqueCsError, sender: object) -> Entry: ...
+    async def events(self, conversation: Conversation, after: int, before: int, limit: int) -> list[Stored]: ...
+    async def open_session(self, principal: Principal, wire_id: str | None, c: int | None, acked: int) -> Session: ...
+    async def answer(self, session: Session, n: int) -> tuple[Answer, Stored | None] | None: ...
+
+
+class Contacts(Protocol):
+    """The people who ask for help, and how far everybody is in their conversations."""
+
+    async def contact(self, contact: int) -> Contact | None: ...
+    async def contact_by_identifier(self, inbox: int, identifier: str) -> Contact | None: ...
+    async def save_contact(self, contact: Contact) -> None: ...
+    async def cursors(self, conversation: Conversation) -> list[Cursor]: ...
+    def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> None: ...
+
+
+class Inbox(Struct, frozen=True):
+    """Where conversations arrive. `key` is public; `identity_secret` signs its identity tokens."""
+
+    id: int
+    name: str
+    key: str
+    identity_secret: str = ""
+    identity_algorithm: str = "HS256"
+    allowed_origins: list[str] = []
+
+
+class Agent(Struct, frozen=True):
+    """Staff who answers. `password` is a PHC string."""
+
+    id: int
+    email: str
+    name: str
+    role: str
+    password: str = ""
+    disabled: bool = False
+
+
+class Login(Struct, frozen=True):
+    """A server-side login of an agent; its token is stored as a hash only."""
+
+    id: int
+    agent: int
+    token_hash: str
+    created_at: int
+    last_seen_at: int
+    user_agent: str = ""
+    ip: str = ""
+
+
+class Records(Protocol):
+    """What the company configures: inboxes, agents, and agents' logins. Inboxes and agents are cached."""
+
+    def inbox(self, inbox: int) -> Inbox | None: ...
+    def inbox_by_key(self, key: str) -> Inbox | None: ...
+    def inboxes(self) -> list[Inbox]: ...
+    def agent(self, agent: int) -> Agent | None: ...
+    def agents(self) -> list[Agent]: ...
+    async def first_start(self, owner: Agent, inbox: Inbox) -> bool: ...
+    async def save_login(self, login: Login) -> None: ...
+    async def login_by_hash(self, token_hash: str) -> Login | None: ...
+    async def logins(self, agent: int) -> list[Login]: ...
+    async def delete_login(self, login: int) -> None: ...
