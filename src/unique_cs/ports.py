@@ -113,7 +113,9 @@ class Timeline(Protocol):
         sender: object = None,
     ) -> Entry: ...
     def refuse(self, session: Session, n: int, error: UniqueCsError, sender: object) -> Entry: ...
-    async def events(self, conversation: Conversation, after: int, before: int, limit: int) -> list[Stored]: ...
+    async def events(
+        self, conversation: Conversation, after: int, before: int, limit: int, newest: bool
+    ) -> list[Stored]: ...
     async def open_session(self, principal: Principal, wire_id: str | None, c: int | None, acked: int) -> Session: ...
     async def answer(self, session: Session, n: int) -> tuple[Answer, Stored | None] | None: ...
 
@@ -175,3 +177,63 @@ class Records(Protocol):
     async def login_by_hash(self, token_hash: str) -> Login | None: ...
     async def logins(self, agent: int) -> list[Login]: ...
     async def delete_login(self, login: int) -> None: ...
+
+
+class ArchivedEvent(Struct, frozen=True, gc=False):
+    """A row of the cold tier: the stored event with the columns that queries need."""
+
+    conversation: int
+    id: int
+    time: int
+    name: str
+    stored: Stored
+
+
+class ConversationRow(Struct, frozen=True):
+    """The state of a conversation as lists and searches see it. `assignee` 0 is nobody."""
+
+    id: int
+    inbox: int
+    contact: int
+    contact_name: str
+    status: str
+    assignee: int
+    waiting_since: int
+    created_at: int
+    updated_at: int
+    seq: int
+    last_text: str
+
+
+class ConversationQuery(Struct, frozen=True):
+    """What to list, newest activity first. None means any; `assignee` 0 means nobody.
+
+    `before` is the (updated_at, id) of the last row of the page before.
+    """
+
+    contact: int | None = None
+    status: str | None = None
+    assignee: int | None = None
+    inbox: int | None = None
+    text: str = ""
+    before: tuple[int, int] | None = None
+    limit: int = 50
+
+
+class Archive(Protocol):
+    """The cold tier: the record of all events, in SQL. Only the relay writes to it.
+
+    `store` moves the cursor and writes everything in one transaction; repeating it changes nothing. It raises
+    `UniqueCsError` (`conflict`) when another event lies at the place of one of `events`: nothing is ignored.
+    """
+
+    async def cursor(self) -> int: ...
+    async def store(
+        self,
+        cursor: int,
+        events: Sequence[ArchivedEvent],
+        conversations: Sequence[ConversationRow],
+        contacts: Sequence[Contact],
+    ) -> None: ...
+    async def events(self, conversation: int, after: int, before: int, limit: int, newest: bool) -> list[Stored]: ...
+    async def find(self, query: ConversationQuery) -> list[ConversationRow]: ...
