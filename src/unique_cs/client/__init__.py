@@ -1,0 +1,69 @@
+"""A client of protocol version 1, written from the protocol's page and nothing of the server.
+
+`Session` is the protocol without I/O; `Client` runs one over WebSocket.
+"""
+
+from unique_cs.client.client import Answer, Client
+from unique_cs.client.outputs import (
+    Abandoned,
+    Advanced,
+    Connected,
+    Delivered,
+    Disconnected,
+    Drop,
+    Failed,
+    Fault,
+    Halt,
+    Halted,
+    Open,
+    Output,
+    ReadHistory,
+    Rebased,
+    Refused,
+    Sent,
+    Signalled,
+    Subscribed,
+    Transmit,
+    Unsubscribed,
+)
+from unique_cs.client.rest import Rest, RestError
+from unique_cs.client.session import Phase, Session, Settings
+from unique_cs.client.sqlite import SQLiteStore
+from unique_cs.client.state import Frame, MemoryStore, Position, Send, State, Store
+
+__all__ = [
+    "Abandoned",
+    "Advanced",
+    "Answer",
+    "Client",
+    "Connected",
+    "Delivered",
+    "Disconnected",
+    "Drop",
+    "Failed",
+    "Fault",
+    "Frame",
+    "Halt",
+    "Halted",
+    "MemoryStore",
+    "Open",
+    "Output",
+    "Phase",
+    "Position",
+    "ReadHistory",
+    "Rebased",
+    "Refused",
+    "Rest",
+    "RestError",
+    "SQLiteStore",
+    "Send",
+    "Sent",
+    "Session",
+    "Settings",
+    "Signalled",
+    "State",
+    "Store",
+    "Subscribed",
+    "Transmit",
+    "Unsubscribed",
+]
