@@ -20,6 +20,7 @@ class Fake:
 
     def __init__(self) -> None:
         self.stored: list[str] = []
+        self.took = asyncio.Event()
         self.connects: list[dict[str, Any]] = []
         self.answers = True
         self.goodbye: dict[str, Any] | None = None
@@ -56,6 +57,7 @@ class Fake:
         elif frame["type"] == "send":
             if frame["n"] > len(self.stored):
                 self.stored.append(frame["body"]["text"])
+                self.took.set()
             if self.answers and frame["body"]["text"] == "bad":
                 await reply(socket, "error", code="invalid", message="no", n=frame["n"])
             elif self.answers:
@@ -111,9 +113,7 @@ async def test_a_cut_connection_is_resumed_and_the_send_stored_once(server: Serv
         await heard.until(lambda item: isinstance(item, Connected))
         fake.answers = False
         answer = client.send(TEXT)
-        async with asyncio.timeout(5):
-            while not fake.stored:
-                await asyncio.sleep(0.005)
+        await asyncio.wait_for(fake.took.wait(), 5)
         fake.answers = True
         client.cut()
         sent = await asyncio.wait_for(answer, 5)

@@ -1,7 +1,6 @@
 """The client session against scripted frames: each rule of the protocol that binds a client."""
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -52,7 +51,7 @@ class Script:
         """The outputs since the last call; frames apart."""
         out = self.session.take()
         self.frames += [item.frame for item in out if isinstance(item, Transmit)]
-        rest = [item for item in out if not isinstance(item, Transmit)]
+        rest: list[Output] = [item for item in out if not isinstance(item, Transmit)]
         self.told += rest
         return rest
 
@@ -104,13 +103,8 @@ def shown(name: str, seq: int, epoch: str = "e") -> Frame:
 
 
 def event(name: str, seq: int) -> Frame:
-    return {
-        "name": "message.created",
-        "conversation": name,
-        "seq": seq,
-        "id": str(seq),
-        "data": {"body": TEXT},
-    }
+    base = {"name": "message.created", "conversation": name, "id": str(seq), "data": {"body": TEXT}}
+    return base | {"seq": seq}
 
 
 def sent(n: int, seq: int, name: str = "7") -> Frame:
@@ -122,7 +116,7 @@ def faults(out: list[Output]) -> list[str]:
 
 
 @pytest.fixture
-def script() -> Iterator[Script]:
+def script() -> Script:
     return Script()
 
 
@@ -281,12 +275,7 @@ def test_answers_out_of_the_order_of_n_are_a_fault(script: Script) -> None:
 
 def test_an_answer_to_a_number_not_yet_transmitted_is_a_fault(script: Script) -> None:
     script.live(shown("7", 0))
-    for _ in range(257):
-        script.send()
-    for n in range(1, 257):
-        script.receive("error", code="rate_limited", message="", n=1, expected=1, retry_after_ms=9000)
-        assert n
-    assert faults(script.receive("sent", **sent(257, 1)))
+    assert faults(script.receive("sent", **sent(1, 1)))
 
 
 def test_a_second_answer_to_a_number_is_ignored(script: Script) -> None:
