@@ -1,0 +1,81 @@
+"""The documentation says what the code does: settings, codes, links, commands."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from unique_cs.config import PREFIX, Settings
+from unique_cs.errors import HTTP_STATUS, Code
+from unique_cs.protocol import close
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
+ROW = re.compile(r"^\| `?(?P<name>[^|`]+?)`? \| (?P<second>[^|]*?) \| (?P<third>[^|]*?) \|$", re.MULTILINE)
+LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+
+
+def rows(page: str) -> dict[str, tuple[str, str]]:
+    """Read a reference page's tables: the first column to the other two."""
+    text = (REFERENCE / page).read_text()
+    return {row["name"]: (row["second"], row["third"]) for row in ROW.finditer(text)}
+
+
+def default_as_documented(value: Any) -> str:
+    """Write a default as settings.md does."""
+    if isinstance(value, bool):
+        return "`on`" if value else "`off`"
+    return f"`{value}`" if str(value) else "empty"
+
+
+def documented_settings() -> dict[str, str]:
+    return {name: default for name, (default, _) in rows("settings.md").items() if name.startswith(PREFIX)}
+
+
+def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
+    fields = msgspec.structs.fields(Settings)
+    expected = {PREFIX + field.name.upper(): default_as_documented(field.default) for field in fields}
+    assert documented_settings() == expected
+
+
+def test_every_error_code_is_documented_with_its_status() -> None:
+    documented = {name: status for name, (status, _) in rows("protocol.md").items() if name in set(Code)}
+    assert documented == {code.value: str(HTTP_STATUS[code]) for code in Code}
+
+
+def test_every_close_code_is_documented_and_no_other() -> None:
+    documented = {int(name) for name in rows("protocol.md") if re.fullmatch(r"4\d{3}", name)}
+    assert documented == {code.code for code in close.ALL}
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+def test_the_documented_duty_after_a_close_is_that_of_the_table(reconnect: bool) -> None:
+    duties = {name: duty for name, (_, duty) in rows("protocol.md").items()}
+    for code in close.ALL:
+        if code.reconnect is reconnect and code is not close.REPLACED:
+            stays_away = duties[str(code.code)].startswith("does not come back")
+            assert stays_away is not reconnect, code
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = (match["target"].split("#")[0] for match in LINK.finditer(page.read_text()))
+    inside = [target for target in targets if target and "://" not in target]
+    assert [target for target in inside if not (page.parent / target).exists()] == []
+
+
+def test_the_readmes_are_equal_in_rank() -> None:
+    english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))
+    for pattern in (r"^## ", r"^```", r"^\| ", r"^make ", r"<script [^>]*>"):
+        counts = [len(re.findall(pattern, text, re.MULTILINE)) for text in (english, chinese)]
+        assert counts[0] == counts[1], pattern
+
+
+def test_every_verb_in_the_docs_is_one_of_the_makefile() -> None:
+    verbs = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGES:
+        used = set(re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE))
+        assert used <= verbs, page
