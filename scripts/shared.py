@@ -60,8 +60,8 @@ def apt_install(package: str, needed_for: str) -> None:
         stop(f"{needed_for} needs {package}, which is missing; as root: apt-get install {package}")
     say(f"installing {package} for {needed_for}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run("apt-get", "update", "-qq", env=env)
-    run("apt-get", "install", "-y", "-qq", "--no-install-recommends", package, env=env)
+    for words in (("update",), ("install", "-y", "--no-install-recommends", package)):
+        subprocess.run(["apt-get", "-qq", *words], env=env, stdout=subprocess.DEVNULL, check=True)
 
 
 def python_version() -> str:
