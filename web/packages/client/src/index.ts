@@ -1,2 +1,5 @@
 export type * from './frames';
 export type * from './types';
+export type { EventsPage } from './timelines';
+export { Client, type Platform } from './client';
+export { Api, Problem, Unauthorized, apiBase, type PageOptions, type RequestOptions } from './rest';
