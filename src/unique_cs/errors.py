@@ -84,3 +84,10 @@ def not_found(what: str = "no such id") -> UniqueCsError:
 def invalid(message: str) -> UniqueCsError:
     """A request whose form is right and whose content is not."""
     return UniqueCsError(Code.INVALID, message)
+
+
+class Replaced(UniqueCsError):
+    """A connection with a higher count holds the session."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.CONFLICT, "a later connection holds the session")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from unique_cs.domain.conversation import Conversation, Draft
+from unique_cs.domain.conversation import Conversation, Cursor, Draft
 from unique_cs.domain.events import Actor, Event
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import UniqueCsError
@@ -29,9 +29,21 @@ class Entry:
     when it is durable, or with the error when its outcome is unknown.
     """
 
-    __slots__ = ("conversation", "error", "event", "n", "payload", "sender", "session", "settle", "visibility")
+    __slots__ = (
+        "conversation",
+        "error",
+        "event",
+        "n",
+        "payload",
+        "sender",
+        "session",
+        "settle",
+        "visibility",
+    )
 
-    def __init__(self, conversation: Conversation | None, event: Event | None, payload: bytes, visibility: int) -> None:
+    def __init__(
+        self, conversation: Conversation | None, event: Event | None, payload: bytes, visibility: int
+    ) -> None:
         self.conversation = conversation
         self.event = event
         self.payload = payload
@@ -56,8 +68,9 @@ class Stored(Struct, frozen=True, gc=False):
 class Answer(Struct, frozen=True, gc=False):
     """The stored final answer to a send: an event's place, or an error (`code` not empty)."""
 
-    conversation: int
-    seq: int
+    conversation: int = 0
+    seq: int = 0
+    stored: Stored | None = None
     code: str = ""
     message: str = ""
 
@@ -76,30 +89,21 @@ class Contact(Struct, omit_defaults=True):
     created_at: int = 0
 
 
-class Cursor(Struct, gc=False):
-    """How far a participant is in a conversation: read, and delivered to its device."""
-
-    kind: str
-    actor: str
-    read: int = 0
-    delivered: int = 0
-
-
 class Timeline(Protocol):
     """The ordered durable events of every conversation, and the sessions that made them.
 
     `append` and `refuse` give places at once and store later, in one atomic write with the session's
     number; entries come to the subscriber in order once they are durable. Both raise `UniqueCsError`
     with nothing stored: `out_of_order`, `conflict` (the optimistic lock on `expect`), `overloaded`.
+    `events` gives those with after < seq < before, oldest first, the last `limit` of them if `newest`.
+    `open_session` raises `Replaced` where `c` is not higher than the highest seen.
     """
 
     epoch: str
 
-    def cached(self, conversation: int) -> Conversation | None: ...
-    def cached_open(self, contact: int) -> Conversation | None: ...
     async def conversation(self, conversation: int) -> Conversation | None: ...
     async def newest_open(self, contact: int) -> Conversation | None: ...
-    async def conversations_of(self, principal: Principal, limit: int) -> list[Conversation]: ...
+    async def conversations_of(self, contact: int, limit: int) -> list[Conversation]: ...
     def new_conversation(self, contact: Contact) -> Conversation: ...
     def append(
         self,
@@ -116,18 +120,26 @@ class Timeline(Protocol):
     async def events(
         self, conversation: Conversation, after: int, before: int, limit: int, newest: bool
     ) -> list[Stored]: ...
-    async def open_session(self, principal: Principal, wire_id: str | None, c: int | None, acked: int) -> Session: ...
-    async def answer(self, session: Session, n: int) -> tuple[Answer, Stored | None] | None: ...
+    async def open_session(
+        self, principal: Principal, wire_id: str | None, c: int | None, acked: int
+    ) -> Session: ...
+    def request_session(self, principal: Principal, key: str) -> Session: ...
+    async def settled(self, session: Session, n: int) -> None: ...
+    async def answer(self, session: Session, n: int) -> Answer: ...
 
 
 class Contacts(Protocol):
-    """The people who ask for help, and how far everybody is in their conversations."""
+    """The people who ask for help, and how far everybody is in their conversations.
+
+    `save_contact` returns once it is durable. `advance_cursor` needs `cursors` to have been called once; it
+    merges, says whether anything grew, and is durable within 1 s.
+    """
 
     async def contact(self, contact: int) -> Contact | None: ...
     async def contact_by_identifier(self, inbox: int, identifier: str) -> Contact | None: ...
     async def save_contact(self, contact: Contact) -> None: ...
     async def cursors(self, conversation: Conversation) -> list[Cursor]: ...
-    def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> None: ...
+    def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> bool: ...
 
 
 class Inbox(Struct, frozen=True):
@@ -235,5 +247,7 @@ class Archive(Protocol):
         conversations: Sequence[ConversationRow],
         contacts: Sequence[Contact],
     ) -> None: ...
-    async def events(self, conversation: int, after: int, before: int, limit: int, newest: bool) -> list[Stored]: ...
+    async def events(
+        self, conversation: int, after: int, before: int, limit: int, newest: bool
+    ) -> list[Stored]: ...
     async def find(self, query: ConversationQuery) -> list[ConversationRow]: ...

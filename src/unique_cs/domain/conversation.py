@@ -6,9 +6,20 @@ State changes only by applying events, so any holder of the events can rebuild i
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from unique_cs.domain import events
 from unique_cs.domain.body import Body
-from unique_cs.domain.events import Actor, Assigned, Data, Labelled, MessageCreated, Named, Opened, StatusChanged
+from unique_cs.domain.events import (
+    Actor,
+    Assigned,
+    Data,
+    Labelled,
+    MessageCreated,
+    Named,
+    Opened,
+    StatusChanged,
+)
 from unique_cs.errors import invalid
 
 STATUSES: Final = ("open", "pending", "snoozed", "resolved")
@@ -22,18 +33,29 @@ class Draft(NamedTuple):
     data: Data
 
 
+class Cursor(Struct, gc=False):
+    """How far a participant is: read, and delivered to its device. Both only grow and never pass the head."""
+
+    kind: str
+    actor: str
+    read: int = 0
+    delivered: int = 0
+
+
 class Conversation:
     """State of one conversation.
 
     `seq` is the given head (the last event that has a place), `durable` the last one that would
     survive a crash; readers are shown the durable head only. `state_seq` is the last event that is
-    no message: a plain message expects it, every other event expects `seq`.
+    no message: a plain message expects it, every other event expects `seq`. `cursors` is None until loaded.
     """
 
     __slots__ = (
+        "__weakref__",
         "assignee",
         "contact",
         "created_at",
+        "cursors",
         "durable",
         "id",
         "inbox",
@@ -57,6 +79,7 @@ class Conversation:
         self.seq = self.durable = self.state_seq = 0
         self.created_at = self.updated_at = 0
         self.waiting_since = 0
+        self.cursors: list[Cursor] | None = None
 
     @property
     def waiting(self) -> bool:
@@ -76,7 +99,10 @@ def decide_message(conversation: Conversation, actor: Actor, body: Body, private
         if not conversation.status:
             return [decide_open(conversation), message]
         if conversation.status in ("resolved", "snoozed"):
-            return [Draft(events.CONVERSATION_STATUS_CHANGED, StatusChanged("open", conversation.status)), message]
+            return [
+                Draft(events.CONVERSATION_STATUS_CHANGED, StatusChanged("open", conversation.status)),
+                message,
+            ]
     return [message]
 
 
@@ -103,7 +129,11 @@ def decide_labels(conversation: Conversation, labels: list[str]) -> list[Draft]:
     wanted = sorted({label.strip() for label in labels})
     if len(wanted) > MAX_LABELS or any(not 0 < len(label) <= 50 for label in wanted):
         raise invalid(f"at most {MAX_LABELS} labels of 1 to 50 characters")
-    return [] if tuple(wanted) == conversation.labels else [Draft(events.CONVERSATION_LABELLED, Labelled(wanted))]
+    return (
+        []
+        if tuple(wanted) == conversation.labels
+        else [Draft(events.CONVERSATION_LABELLED, Labelled(wanted))]
+    )
 
 
 def apply(conversation: Conversation, name: str, data: Data, time: int) -> None:

@@ -1,6 +1,6 @@
 """The server side of the WebSocket opening handshake (RFC 6455 4.2), without I/O.
 
-A request head in bytes becomes an `UpgradeRequest` or a `Refusal`, each of which becomes the response's bytes.
+A request head in bytes becomes an `UpgradeRequest` or a `Refusal`; either becomes a response in bytes.
 """
 
 import base64
@@ -15,6 +15,7 @@ Headers = Mapping[str, str]
 """Names in lower case; the values of a repeated name are joined with commas (RFC 9110 5.3)."""
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_UPGRADE: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade, close"))  # RFC 9110 15.5.22
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/(\d\.\d)")
 _FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
 
@@ -101,12 +102,11 @@ def check_upgrade(request: RequestHead) -> UpgradeRequest | Refusal:
     if request.version != "1.1" or not headers.get("host"):
         return Refusal(400, "A WebSocket handshake needs HTTP/1.1 and Host.")
     if not wants_websocket(headers):
-        return Refusal(
-            426, "This is a WebSocket.", headers=(("Upgrade", "websocket"), ("Connection", "Upgrade"))
-        )
+        return Refusal(426, "This is a WebSocket.", headers=_UPGRADE)
     if headers.get("sec-websocket-version") != "13":
-        version = (("Sec-WebSocket-Version", "13"),)
-        return Refusal(426, "Only version 13 is spoken.", headers=(("Upgrade", "websocket"), *version))
+        return Refusal(
+            426, "Only version 13 is spoken.", headers=(*_UPGRADE, ("Sec-WebSocket-Version", "13"))
+        )
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         return Refusal(400, "A WebSocket handshake has no content.")
     key = headers.get("sec-websocket-key", "").encode()

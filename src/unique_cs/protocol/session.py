@@ -24,10 +24,11 @@ class Session:
 
     `n` is the highest number taken and `settled` the highest with a durable answer: answers become
     durable in the order of `n`, so everything between the two is in flight. `c` is the highest
-    count of connections; `resumed` says whether the session was stored before.
+    count of connections; `resumed` says whether the session was stored before. `connection` is whoever
+    holds the session now.
     """
 
-    __slots__ = ("c", "id", "key", "n", "principal", "resumed", "settled")
+    __slots__ = ("__weakref__", "c", "connection", "id", "key", "n", "principal", "resumed", "settled")
 
     def __init__(self, wire_id: str, key: bytes, principal: Principal, *, c: int = 0, n: int = 0) -> None:
         self.id = wire_id
@@ -37,6 +38,7 @@ class Session:
         self.n = n
         self.settled = n
         self.resumed = False
+        self.connection: object = None
 
     @property
     def expected(self) -> int:

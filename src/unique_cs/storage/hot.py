@@ -1,0 +1,98 @@
+"""The hot tier: an ordered byte map on local disk (RocksDB), with atomic batches and group fsync."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rocksdict import Options, Rdict, ReadOptions, WriteBatch, WriteOptions
+
+
+class Hot(Protocol):
+    """An ordered byte map. A batch survives a crash once a later `flush` returned.
+
+    `write` applies puts, then deletes, atomically. An exception from `write` or `flush` leaves the outcome of
+    everything since the last good `flush` unknown: `reopen` and read. `flush` blocks and is called in a
+    worker thread; the rest is called on the event loop.
+    """
+
+    def write(self, puts: Sequence[tuple[bytes, bytes]], deletes: Sequence[bytes] = ()) -> None: ...
+    def flush(self) -> None: ...
+    def get(self, key: bytes) -> bytes | None: ...
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+    def scan(
+        self, start: bytes, end: bytes, limit: int, *, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]: ...
+    def free_bytes(self) -> int: ...
+    def reopen(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class RocksHot:
+    """`Hot` on RocksDB. One process at a time: a second one fails to open the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._options = WriteOptions()
+        self._options.sync = False
+        self._db = self._open()
+
+    def _open(self) -> Rdict:
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(32 << 20)
+        options.set_max_total_wal_size(128 << 20)
+        options.set_keep_log_file_num(3)
+        return Rdict(str(self._folder), options)
+
+    def write(self, puts: Sequence[tuple[bytes, bytes]], deletes: Sequence[bytes] = ()) -> None:
+        """Apply the batch; it is durable after the next `flush`."""
+        batch = WriteBatch(raw_mode=True)
+        put = batch.put
+        for key, value in puts:
+            put(key, value)
+        for key in deletes:
+            batch.delete(key)
+        self._db.write(batch, self._options)
+
+    def flush(self) -> None:
+        """Make every batch written so far durable. Releases the interpreter while the disk works."""
+        self._db.flush_wal(True)
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value, or None."""
+        value: bytes | None = self._db.get(key)
+        return value
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values in the order of `keys`."""
+        return list(self._db.get(list(keys)))  # type: ignore[arg-type]  # a list of keys gives a list
+
+    def scan(
+        self, start: bytes, end: bytes, limit: int, *, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """Return at most `limit` rows with start <= key < end; from the end downwards if `reverse`."""
+        options = ReadOptions()
+        options.set_iterate_upper_bound(end)
+        cursor = self._db.iter(options)
+        rows: list[tuple[bytes, bytes]] = []
+        cursor.seek_to_last() if reverse else cursor.seek(start)
+        while len(rows) < limit and cursor.valid() and cursor.key() >= start:
+            rows.append((cursor.key(), cursor.value()))
+            cursor.prev() if reverse else cursor.next()
+        return rows
+
+    def free_bytes(self) -> int:
+        """Bytes that an unprivileged process may still write on the volume."""
+        return shutil.disk_usage(self._folder).free
+
+    def reopen(self) -> None:
+        """Close and open again: what is read afterwards is what the disk has."""
+        self._db.close()
+        self._db = self._open()
+
+    def close(self) -> None:
+        """Flush and release the folder."""
+        self._db.flush_wal(True)
+        self._db.close()

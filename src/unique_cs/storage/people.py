@@ -1,0 +1,67 @@
+"""Contacts and cursors in the hot tier; contacts reach the cold tier through the relay."""
+
+import msgspec
+
+from unique_cs.domain.conversation import Conversation, Cursor
+from unique_cs.ports import Contact
+from unique_cs.storage import keys, rows
+from unique_cs.storage.group import GroupCommit
+from unique_cs.storage.hot import Hot
+
+_KINDS = {b"c": "contact", b"a": "agent", b"b": "bot", b"s": "system"}
+_decoder = msgspec.msgpack.Decoder(Contact)
+
+
+class EmbeddedContacts:
+    """`Contacts` over the hot tier of one process."""
+
+    def __init__(self, hot: Hot, group: GroupCommit) -> None:
+        self._hot = hot
+        self._group = group
+
+    async def contact(self, contact: int) -> Contact | None:
+        """Return the contact, or None."""
+        row = self._hot.get(keys.contact(contact))
+        return _decoder.decode(row) if row else None
+
+    async def contact_by_identifier(self, inbox: int, identifier: str) -> Contact | None:
+        """Return the contact that a signed token proved to be `identifier`, or None."""
+        row = self._hot.get(keys.identifier(inbox, identifier))
+        return await self.contact(int.from_bytes(row, "big")) if row else None
+
+    async def save_contact(self, contact: Contact) -> None:
+        """Store the contact; durable on return."""
+        self._group.admit()
+        self._group.put(keys.contact(contact.id), rows.encode(contact))
+        if contact.identifier:
+            self._group.put(keys.identifier(contact.inbox, contact.identifier), contact.id.to_bytes(8, "big"))
+        self._group.refer(rows.contact_reference(contact.id))
+        await self._group.durable()
+
+    async def cursors(self, conversation: Conversation) -> list[Cursor]:
+        """Return the participants' cursors; the list is the conversation's own."""
+        if conversation.cursors is None:
+            prefix = keys.cursor(conversation.id, "", "0")[:9]
+            found = self._hot.scan(prefix, keys.after(prefix), 10_000)
+            conversation.cursors = [_read(key, row) for key, row in found]
+        return conversation.cursors
+
+    def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> bool:
+        """Let one participant's cursors grow up to the durable head; say whether one did."""
+        cursors = conversation.cursors if conversation.cursors is not None else []
+        own = next((each for each in cursors if (each.kind, each.actor) == (cursor.kind, cursor.actor)), None)
+        if own is None:
+            own = Cursor(cursor.kind, cursor.actor)
+            cursors.append(own)
+        read = max(own.read, min(cursor.read, conversation.durable))
+        delivered = max(own.delivered, read, min(cursor.delivered, conversation.durable))
+        if (read, delivered) == (own.read, own.delivered):
+            return False
+        own.read, own.delivered = read, delivered
+        self._group.put(keys.cursor(conversation.id, own.kind, own.actor), rows.cursor_row(read, delivered))
+        return True
+
+
+def _read(key: bytes, row: bytes) -> Cursor:
+    read, delivered = rows.read_cursor(row)
+    return Cursor(_KINDS[key[9:10]], str(keys.number_at(key)), read, delivered)

@@ -1,0 +1,101 @@
+"""Log set-up and every metric. Logs: one line on open and close, none per message."""
+
+import logging
+import sys
+from collections import deque
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_LATENCY = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+class Metrics:
+    """Every metric of a process. Label children are made once: looking one up costs more than counting."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        rate = Gauge(
+            "unique_cs_message_rate", "Messages a second over the last 10 s", ["type"], registry=registry
+        )
+        self.rate_in, self.rate_out = rate.labels("inbound"), rate.labels("outbound")
+        total = Counter("unique_cs_messages", "Messages since the start", ["type"], registry=registry)
+        self.messages_in, self.messages_out = total.labels("inbound"), total.labels("outbound")
+        self.refused = Counter("unique_cs_refused", "Refusals by error code", ["code"], registry=registry)
+        self.closed = Counter(
+            "unique_cs_closed", "Connections closed by the server", ["code"], registry=registry
+        )
+        self.ack_seconds = Histogram(
+            "unique_cs_ack_seconds", "Send to sent, in the server", buckets=_LATENCY, registry=registry
+        )
+        self.delivery_seconds = Histogram(
+            "unique_cs_delivery_seconds",
+            "Send to delivery, in the server",
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.fsync_seconds = Histogram(
+            "unique_cs_fsync_seconds", "Write and flush of a group", buckets=_LATENCY, registry=registry
+        )
+        self.fsync_batch = Histogram(
+            "unique_cs_fsync_batch",
+            "Entries of a group",
+            buckets=(1, 5, 20, 50, 100, 500, 2000),
+            registry=registry,
+        )
+        self.connections = Gauge("unique_cs_connections", "Open connections", registry=registry)
+        self.sessions = Gauge("unique_cs_sessions", "Sessions with a connection", registry=registry)
+        self.queue_bytes = Gauge(
+            "unique_cs_queue_bytes", "Bytes waiting in all connections", registry=registry
+        )
+        self.relay_lag = Gauge(
+            "unique_cs_relay_lag_groups", "Groups not yet in the cold tier", registry=registry
+        )
+        self.relayed = Counter("unique_cs_relayed_events", "Events moved to the cold tier", registry=registry)
+        self.relay_stopped = Gauge(
+            "unique_cs_relay_stopped", "1 while the relay stands still", registry=registry
+        )
+        self.pending = Gauge("unique_cs_pending_messages", "Accepted, not yet durable", registry=registry)
+        self.loop_lag = Gauge("unique_cs_loop_lag_seconds", "How late the event loop is", registry=registry)
+        self.resident = Gauge("unique_cs_resident_bytes", "Resident memory of the process", registry=registry)
+        self.free_bytes = Gauge(
+            "unique_cs_disk_free_bytes", "Free space of the data folder", registry=registry
+        )
+
+
+metrics = Metrics()
+
+
+class RateMeter:
+    """Turns growing counts into a rate over the last ten seconds; `tick` is called once a second."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[int, int]] = deque(maxlen=11)
+
+    def tick(self, inbound: int, outbound: int) -> tuple[float, float]:
+        """Return (inbound, outbound) messages a second."""
+        self._seen.append((inbound, outbound))
+        first, last, seconds = self._seen[0], self._seen[-1], max(1, len(self._seen) - 1)
+        return (last[0] - first[0]) / seconds, (last[1] - first[1]) / seconds
+
+
+def set_up_logging(level: str) -> None:
+    """Write structured lines to standard error: JSON, or coloured text on a terminal."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+log = structlog.get_logger("unique_cs")
