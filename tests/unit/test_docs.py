@@ -1,5 +1,6 @@
 """The documentation says what the code does: settings, codes, links, commands."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,19 @@ def test_every_verb_in_the_docs_is_one_of_the_makefile() -> None:
     for page in PAGES:
         used = set(re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE))
         assert used <= verbs, page
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Give a page's fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_every_json_example_is_json() -> None:
+    examples = blocks(REFERENCE / "protocol.md", "json")
+    assert len(examples) > 5
+    for text in examples:
+        rest = text.strip()
+        while rest:
+            frame, end = json.JSONDecoder().raw_decode(rest)
+            assert frame["type"]
+            rest = rest[end:].lstrip()
