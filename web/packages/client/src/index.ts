@@ -3,3 +3,5 @@ export type * from './types';
 export type { EventsPage } from './timelines';
 export { Client, type Platform } from './client';
 export { Api, Problem, Unauthorized, apiBase, type PageOptions, type RequestOptions } from './rest';
+export { Thread, type Mark, type MessageItem, type ThreadItem } from './thread';
+export { LiveThread, type History } from './live-thread';

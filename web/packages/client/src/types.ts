@@ -64,6 +64,8 @@ export interface Messaging {
   readonly status: Status;
   readonly actor: Actor | null;
   readonly outbox: readonly LocalMessage[];
+  /** The newest state of each subscribed conversation. */
+  readonly conversations: readonly ConversationHead[];
   /** The position up to which events of the conversation were given, if it is subscribed. */
   position(conversation: string): Position | undefined;
   start(): void;
