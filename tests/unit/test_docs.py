@@ -11,6 +11,7 @@ import pytest
 from unique_cs.config import PREFIX, Settings
 from unique_cs.errors import HTTP_STATUS, Code
 from unique_cs.protocol import close
+from unique_cs.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -59,6 +60,11 @@ def test_the_documented_duty_after_a_close_is_that_of_the_table(reconnect: bool)
         if code.reconnect is reconnect and code is not close.REPLACED:
             stays_away = duties[str(code.code)].startswith("does not come back")
             assert stays_away is not reconnect, code
+
+
+def test_every_metric_is_documented_with_its_kind_and_no_other() -> None:
+    documented = {name: kind for name, (kind, _) in rows("metrics.md").items() if name != "metric"}
+    assert documented == {family.name: family.type for family in metrics.registry.collect()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
