@@ -1,0 +1,198 @@
+import { Client, type ClientEvent, type Messaging } from '@unique-cs/client';
+import { createApi, ApiError, type Api } from '../lib/api';
+import { notifyMessage } from '../lib/notify';
+import type { Session } from '../lib/session';
+import type { Contact, Conversation, Status } from '../model';
+import { isFromContact } from '../model';
+import { initialState, type Entry } from '../state/state';
+import { createStore, type Store } from '../state/store';
+import { Lists } from './lists';
+import { Threads } from './threads';
+
+const SWEEP_MS = 1_000;
+const QUEUE_CHECK_MS = 1_500;
+
+function socketUrl(): string {
+  return `${location.origin.replace(/^http/, 'ws')}/ws`;
+}
+
+/** Everything that a signed-in agent can do; the screens read `store` and call this. */
+export class Desk {
+  readonly store: Store;
+  readonly api: Api;
+  readonly lists: Lists;
+  readonly threads: Threads;
+  private readonly client: Messaging;
+  private readonly endings: (() => void)[] = [];
+  private queueCheck: ReturnType<typeof setTimeout> | null = null;
+  /** Server time minus ours. */
+  private skew = 0;
+
+  constructor(
+    session: Session,
+    private readonly onSignedOut: (why: 'ended' | 'signedout') => void,
+  ) {
+    this.store = createStore(initialState(session.agent));
+    this.api = createApi(session.token, () => onSignedOut('ended'));
+    this.client = new Client({
+      url: socketUrl(),
+      token: (refused) => (refused === session.token ? this.refused() : Promise.resolve(session.token)),
+      name: 'console',
+      version: '0.1.0',
+      store: `console:${session.agent.id}`,
+    });
+    this.lists = new Lists(this.api, this.store);
+    this.threads = new Threads(this.api, this.store, this.client, this.lists);
+  }
+
+  start(): void {
+    this.listen();
+    this.store.dispatch({ type: 'outbox', outbox: this.client.outbox });
+    const sweep = setInterval(() => this.store.dispatch({ type: 'typing-ended', now: Date.now() }), SWEEP_MS);
+    this.endings.push(() => clearInterval(sweep));
+    this.client.start();
+    void this.loadPeople();
+  }
+
+  stop(): void {
+    for (const end of this.endings.splice(0)) end();
+    if (this.queueCheck) clearTimeout(this.queueCheck);
+    void this.client.stop();
+  }
+
+  /** Ends the session on the server too; it ends here even if the server does not answer. */
+  async signOut(): Promise<void> {
+    await this.api.logout().catch(() => undefined);
+    this.onSignedOut('signedout');
+  }
+
+  reconnect(): void {
+    this.client.start();
+  }
+
+  send(conversation: string, text: string, note: boolean): void {
+    this.client.typing(conversation, false, { private: note });
+    this.client.send({ kind: 'text', text }, { conversation, private: note });
+    this.store.dispatch({ type: 'thread', id: conversation, change: { newFrom: null } });
+  }
+
+  retry(localId: string): void {
+    this.client.retry(localId);
+  }
+
+  discard(localId: string): void {
+    this.client.discard(localId);
+  }
+
+  typing(conversation: string, on: boolean, note: boolean): void {
+    this.client.typing(conversation, on, { private: note });
+  }
+
+  /** The open thread was seen to its end. */
+  seen(id: string): void {
+    const { conversations, threads } = this.store.get();
+    const [entry, last] = [conversations[id], threads[id]?.events.at(-1)];
+    if (!entry || !last || (entry.read >= last.seq && entry.unread === 0)) return;
+    this.client.read(id, last.seq);
+    this.store.dispatch({ type: 'read', id, seq: last.seq });
+  }
+
+  assign(id: string, agent: { id: string; name: string } | null): Promise<void> {
+    return this.change(id, { assignee: agent }, () => this.api.assign(id, agent?.id ?? null));
+  }
+
+  setStatus(id: string, status: Status): Promise<void> {
+    return this.change(id, { status }, () => this.api.setStatus(id, status));
+  }
+
+  async earlierConversations(contact: Contact): Promise<Conversation[]> {
+    return (await this.api.contactConversations(contact.id)).conversations;
+  }
+
+  /** Shows the change at once, and takes it back if the server refuses. */
+  private async change(id: string, change: Partial<Entry>, ask: () => Promise<Conversation>): Promise<void> {
+    const before = this.store.get().conversations[id];
+    if (!before) return;
+    this.store.dispatch({ type: 'conversations', conversations: [{ ...before, ...change }] });
+    try {
+      this.store.dispatch({ type: 'conversations', conversations: [await ask()] });
+    } catch (error) {
+      this.store.dispatch({ type: 'conversations', conversations: [before] });
+      this.complain(error);
+    }
+  }
+
+  private complain(error: unknown): void {
+    const unreachable = error instanceof ApiError && error.status === 0;
+    const params = { reason: error instanceof Error ? error.message : String(error) };
+    const notice = unreachable ? { key: 'signin.unreachable' as const, params: {} } : { key: 'thread.error.action' as const, params };
+    this.store.dispatch({ type: 'notice', notice: { id: Date.now(), ...notice } });
+  }
+
+  private refused(): Promise<string> {
+    this.onSignedOut('ended');
+    return Promise.reject(new Error('signed out'));
+  }
+
+  private async loadPeople(): Promise<void> {
+    const [agents, inboxes] = await Promise.all([this.api.agents().catch(() => null), this.api.inboxes().catch(() => null)]);
+    if (agents) this.store.dispatch({ type: 'people', agents: agents.agents.filter((agent) => !agent.disabled) });
+    if (inboxes) this.store.dispatch({ type: 'people', inboxes: inboxes.inboxes });
+  }
+
+  private listen(): void {
+    const { client, store } = this;
+    this.endings.push(
+      client.on('status', (status) => store.dispatch({ type: 'link', status })),
+      client.on('outbox', (outbox) => store.dispatch({ type: 'outbox', outbox })),
+      client.on('event', (event) => this.onEvent(event)),
+      client.on('resync', (resync) => store.dispatch({ type: 'resync', resync })),
+      client.on('signal', (signal) => {
+        store.dispatch({ type: 'signal', signal, now: Date.now() });
+        if (signal.name === 'queue') this.checkQueue();
+      }),
+      client.on('subscribed', (head) => {
+        store.dispatch({ type: 'heads', heads: [head] });
+        this.threads.repair([head]);
+        if (!store.get().conversations[head.id]) void this.lists.fetch(head.id);
+      }),
+      client.on('unsubscribed', ({ conversation }) => {
+        if (store.get().conversations[conversation]) void this.lists.fetch(conversation);
+      }),
+      client.on('connected', ({ conversations, time }) => {
+        this.skew = time - Date.now();
+        store.dispatch({ type: 'heads', heads: conversations });
+        this.threads.repair(conversations);
+        this.threads.resume();
+        this.lists.refreshShown();
+        if (!store.get().inboxes.length) void this.loadPeople();
+      }),
+    );
+  }
+
+  private onEvent(event: ClientEvent): void {
+    const gap = this.threads.leavesGap(event);
+    this.store.dispatch({ type: 'event', event });
+    if (gap) void this.threads.reload(event.conversation);
+    const entry = this.store.get().conversations[event.conversation];
+    if (!entry) void this.lists.fetch(event.conversation).then(() => this.tell(event));
+    else this.tell(event);
+  }
+
+  private tell(event: ClientEvent): void {
+    const { conversations, me } = this.store.get();
+    const entry = conversations[event.conversation];
+    if (entry && isFromContact(event)) notifyMessage(event, entry, me.id, Date.now() + this.skew);
+  }
+
+  /** More wait than we know of: they are beyond what the server tells us live. */
+  private checkQueue(): void {
+    this.queueCheck ??= setTimeout(() => {
+      this.queueCheck = null;
+      const { queue, conversations } = this.store.get();
+      const told = Object.values(queue).reduce((sum, waiting) => sum + waiting, 0);
+      const known = Object.values(conversations).filter((entry) => entry.assignee === null && entry.status === 'open').length;
+      if (told !== known) void this.lists.refresh('waiting', 'open');
+    }, QUEUE_CHECK_MS);
+  }
+}

@@ -1,0 +1,150 @@
+import { CloudOff, LoaderCircle, MonitorUp, TriangleAlert, X } from 'lucide-react';
+import { useEffect, useState, type ReactNode } from 'react';
+import type { Status } from '@unique-cs/client';
+import { useT } from '../i18n';
+import { Button, IconButton } from '../ui/Button';
+import { useDesk, useDeskState } from '../ui/context';
+import css from './Banner.module.css';
+
+/** A first connection that takes longer than this is worth a word. */
+const PATIENCE_MS = 1_000;
+const TOAST_MS = 6_000;
+
+function useBrowserOnline(): boolean {
+  const [online, setOnline] = useState(navigator.onLine);
+  useEffect(() => {
+    const change = () => setOnline(navigator.onLine);
+    addEventListener('online', change);
+    addEventListener('offline', change);
+    return () => {
+      removeEventListener('online', change);
+      removeEventListener('offline', change);
+    };
+  }, []);
+  return online;
+}
+
+/** Seconds until the next attempt. */
+function useSecondsUntil(time: number | undefined): number {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    if (time === undefined) return;
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), 250);
+    return () => clearInterval(timer);
+  }, [time]);
+  return time === undefined ? 0 : Math.max(0, Math.ceil((time - now) / 1000));
+}
+
+function usePatience(waiting: boolean): boolean {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    setOver(false);
+    if (!waiting) return;
+    const timer = setTimeout(() => setOver(true), PATIENCE_MS);
+    return () => clearTimeout(timer);
+  }, [waiting]);
+  return waiting && over;
+}
+
+/** Says within two seconds that the connection is lost, and what happens next. */
+export function Banner() {
+  const link = useDeskState((state) => state.link);
+  const slow = usePatience(link.state === 'connecting');
+  const browserOnline = useBrowserOnline();
+  if (link.state === 'stopped') return <Stopped link={link} />;
+  if (!browserOnline) return <Offline />;
+  if (link.state === 'reconnecting') return <Reconnecting link={link} />;
+  return slow ? <Connecting /> : null;
+}
+
+function Strip({ tone, icon, children, action }: { tone: 'warn' | 'danger' | 'calm'; icon: ReactNode; children: ReactNode; action?: ReactNode }) {
+  return (
+    <div className={css.strip} data-tone={tone} role="status">
+      {icon}
+      <p>{children}</p>
+      {action}
+    </div>
+  );
+}
+
+function Connecting() {
+  const t = useT();
+  return <Strip tone="calm" icon={<LoaderCircle size={15} className={css.spin} />}>{t('connection.connecting')}</Strip>;
+}
+
+function Offline() {
+  const t = useT();
+  return (
+    <Strip tone="warn" icon={<CloudOff size={16} />}>
+      <strong>{t('connection.offline')}</strong> {t('connection.offline.next')}
+    </Strip>
+  );
+}
+
+function Reconnecting({ link }: { link: Status }) {
+  const t = useT();
+  const desk = useDesk();
+  const seconds = useSecondsUntil(link.retryAt);
+  return (
+    <Strip
+      tone="warn"
+      icon={<CloudOff size={16} />}
+      action={<Button size="small" onClick={() => desk.reconnect()}>{t('connection.now')}</Button>}
+    >
+      <strong>{t('connection.lost')}</strong> {seconds > 0 ? t('connection.retry', { count: seconds }) : t('connection.trying')}{' '}
+      <span className={css.more}>{t('connection.kept')}</span>
+    </Strip>
+  );
+}
+
+function Stopped({ link }: { link: Status }) {
+  const t = useT();
+  const desk = useDesk();
+  if (link.reason === 'stopped' || link.reason === 'unauthorized') return null;
+  if (link.reason === 'replaced') {
+    return (
+      <Strip
+        tone="calm"
+        icon={<MonitorUp size={16} />}
+        action={<Button size="small" onClick={() => desk.reconnect()}>{t('connection.replaced.action')}</Button>}
+      >
+        {t('connection.replaced')}
+      </Strip>
+    );
+  }
+  return (
+    <Strip
+      tone="danger"
+      icon={<TriangleAlert size={16} />}
+      action={<Button size="small" onClick={() => location.reload()}>{t('connection.reload')}</Button>}
+    >
+      {t('connection.refused')}
+    </Strip>
+  );
+}
+
+/** One thing that did not work, told for a few seconds. */
+export function NoticeToast() {
+  const t = useT();
+  const desk = useDesk();
+  const notice = useDeskState((state) => state.notice);
+  useEffect(() => {
+    if (!notice) return;
+    const timer = setTimeout(() => desk.store.dispatch({ type: 'notice', notice: null }), TOAST_MS);
+    return () => clearTimeout(timer);
+  }, [desk, notice]);
+  return (
+    <div className={css.toasts} role="alert">
+      {notice && (
+        <div className={css.toast}>
+          <TriangleAlert size={16} />
+          <p>{t(notice.key, notice.params)}</p>
+          <IconButton label={t('command.close')} onClick={() => desk.store.dispatch({ type: 'notice', notice: null })}>
+            <X size={15} />
+          </IconButton>
+        </div>
+      )}
+    </div>
+  );
+}

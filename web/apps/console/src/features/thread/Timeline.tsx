@@ -1,0 +1,107 @@
+import { ArrowDown } from 'lucide-react';
+import { useCallback, useEffect, useMemo } from 'react';
+import { useLanguage, useT } from '../../i18n';
+import { useNow } from '../../lib/now';
+import { activityLine } from '../../lib/say';
+import { newBelow, threadItems, unsentOf, type Item } from '../../state/select';
+import type { Entry, Thread } from '../../state/state';
+import { sameItems } from '../../state/store';
+import type { TimelineEvent } from '../../model';
+import { useDesk, useDeskState } from '../../ui/context';
+import { MessageRow, UnsentRow } from './MessageRow';
+import css from './Timeline.module.css';
+import { Typing } from './Typing';
+import { useThreadScroll } from './useThreadScroll';
+
+/** The messages of one conversation; the caller gives it a `key`, so that each conversation starts fresh. */
+export function Timeline({ entry, thread }: { entry: Entry; thread: Thread }) {
+  const t = useT();
+  const desk = useDesk();
+  const unsent = useDeskState((state) => unsentOf(state, entry.id), sameItems);
+  const me = useDeskState((state) => state.me.id);
+  const items = useMemo(() => threadItems(thread, unsent), [thread, unsent]);
+  const earlier = useCallback(() => void desk.threads.earlier(entry.id), [desk, entry.id]);
+  const scroll = useThreadScroll(thread, unsent.length, earlier);
+  const below = newBelow(thread, scroll.seenSeq, me);
+
+  useSeen(entry.id, scroll.atBottom, thread.events.at(-1)?.seq ?? 0);
+
+  return (
+    <div className={css.frame}>
+      <div ref={scroll.box} className={css.scroll} onScroll={scroll.onScroll} tabIndex={0} role="log" aria-label={t('thread.label', { name: entry.contact.name ?? '' })}>
+        <div ref={scroll.content} className={css.content}>
+          {thread.more && <p className={css.earlier}>{thread.loadingEarlier ? t('thread.earlier') : ''}</p>}
+          {items.map((item) => (
+            <ItemRow key={item.key} item={item} entry={entry} />
+          ))}
+          <Typing conversation={entry.id} />
+        </div>
+      </div>
+      {!scroll.atBottom && (
+        <button type="button" className={css.pill} data-new={below > 0 || undefined} onClick={scroll.toBottom} aria-label={below ? undefined : t('thread.latest')} title={t('thread.latest')}>
+          <ArrowDown size={15} />
+          {below > 0 && t('thread.below', { count: below })}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Tells the server that we have read the thread: only when its end is in sight of somebody who looks. */
+function useSeen(id: string, atBottom: boolean, last: number): void {
+  const desk = useDesk();
+  useEffect(() => {
+    const tell = () => {
+      if (atBottom && document.visibilityState === 'visible' && document.hasFocus()) desk.seen(id);
+    };
+    tell();
+    addEventListener('focus', tell);
+    document.addEventListener('visibilitychange', tell);
+    return () => {
+      removeEventListener('focus', tell);
+      document.removeEventListener('visibilitychange', tell);
+    };
+  }, [desk, id, atBottom, last]);
+}
+
+function ItemRow({ item, entry }: { item: Item; entry: Entry }) {
+  const t = useT();
+  switch (item.kind) {
+    case 'day':
+      return <DayLine day={item.time} />;
+    case 'new':
+      return (
+        <div className={css.fresh} data-new-line role="separator">
+          <span>{t('thread.new')}</span>
+        </div>
+      );
+    case 'activity':
+      return <ActivityRow event={item.event} />;
+    case 'message':
+      return <MessageRow event={item.event} entry={entry} first={item.first} last={item.last} />;
+    case 'unsent':
+      return <UnsentRow message={item.message} first={item.first} />;
+  }
+}
+
+function DayLine({ day }: { day: number }) {
+  const { time } = useLanguage();
+  return (
+    <div className={css.day} role="separator">
+      <span>{time.day(day, useNow())}</span>
+    </div>
+  );
+}
+
+function ActivityRow({ event }: { event: TimelineEvent }) {
+  const { t, time } = useLanguage();
+  const me = useDeskState((state) => state.me.id);
+  const line = activityLine(t, event, me);
+  if (!line) return null;
+  return (
+    <p className={css.activity}>
+      {line}
+      <time title={time.full(event.time)}>{time.clock(event.time)}</time>
+    </p>
+  );
+}
