@@ -35,7 +35,9 @@ export class Link {
     return this.phase === 'online';
   }
 
+  /** Begins, or tries at once where an attempt is due later: somebody asked for it. */
   start(): void {
+    if (this.phase === 'waiting') return this.wake();
     if (this.phase !== 'stopped') return;
     this.attempts = 0;
     this.returned = this.refused = this.wasOnline = false;
