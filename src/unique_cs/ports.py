@@ -6,6 +6,7 @@ Every port has an adapter for real use and one in memory; one contract suite run
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from unique_cs.domain.conversation import Conversation, Cursor, Draft
@@ -63,6 +64,19 @@ class Stored(Struct, frozen=True, gc=False):
     session: bytes
     n: int
     frame: bytes
+
+    def id_and_time(self) -> tuple[str, int]:
+        """The event's id and its time in milliseconds."""
+        columns = _columns.decode(self.frame)
+        return columns.id, columns.time
+
+
+class _Columns(Struct, gc=False):
+    id: str
+    time: int
+
+
+_columns = msgspec.json.Decoder(_Columns)
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -122,7 +136,7 @@ class Timeline(Protocol):
     ) -> list[Stored]: ...
     async def open_session(
         self, principal: Principal, wire_id: str | None, c: int | None, acked: int
-    ) -> Session: ...
+    ) -> tuple[Session, int]: ...
     def request_session(self, principal: Principal, key: str) -> Session: ...
     async def settled(self, session: Session, n: int) -> None: ...
     async def answer(self, session: Session, n: int) -> Answer: ...

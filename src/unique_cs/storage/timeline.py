@@ -228,25 +228,25 @@ class EmbeddedTimeline:
 
     async def open_session(
         self, principal: Principal, wire_id: str | None, c: int | None, acked: int
-    ) -> Session:
-        """Resume the session, or make one; `c` is stored before this returns."""
+    ) -> tuple[Session, int]:
+        """Resume the session, or make one; return it with this connection's count, which is stored by then."""
         self.group.admit()
         session = self._resume(principal, wire_id) if wire_id else None
         if session is None:
             random = token_hex(16)
             session = Session("s_" + random, bytes.fromhex(random), principal)
             self._sessions[session.key] = session
-            acked, c = 0, c or 1
+            acked = 0
         elif c is not None and c <= session.c:
             raise Replaced
-        session.c = c or session.c + 1
+        session.c = mine = c or session.c + 1
         session.accept_acked(acked)
         row = rows.SessionRow(
             session.id, principal.kind, principal.id, session.c, session.n, self._clock.now_ms()
         )
         self.group.put(keys.session(session.key), rows.encode(row))
         await self.group.durable()
-        return session
+        return session, mine
 
     def _resume(self, principal: Principal, wire_id: str) -> Session | None:
         key = _session_key(wire_id)

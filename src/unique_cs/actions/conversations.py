@@ -1,0 +1,44 @@
+"""What agents do with a conversation: assign it, change its status, label it."""
+
+from unique_cs.actions.messages import decide_and_append
+from unique_cs.domain import conversation as rules
+from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.events import Named
+from unique_cs.domain.permission import Principal
+from unique_cs.errors import Code, UniqueCsError
+from unique_cs.ports import Timeline
+
+
+async def assign(
+    timeline: Timeline, principal: Principal, conversation: Conversation, assignee: Named | None
+) -> None:
+    """Give the conversation to an agent, or to nobody. Durable on return; agents only."""
+    _agents_only(principal)
+    await decide_and_append(
+        timeline, principal, conversation, lambda current: rules.decide_assign(current, assignee)
+    )
+
+
+async def set_status(
+    timeline: Timeline, principal: Principal, conversation: Conversation, status: str, until: int | None
+) -> None:
+    """Change the status; `until` (ms) goes with snoozed. Durable on return; agents only."""
+    _agents_only(principal)
+    await decide_and_append(
+        timeline, principal, conversation, lambda current: rules.decide_status(current, status, until)
+    )
+
+
+async def set_labels(
+    timeline: Timeline, principal: Principal, conversation: Conversation, labels: list[str]
+) -> None:
+    """Replace the labels. Durable on return; agents only."""
+    _agents_only(principal)
+    await decide_and_append(
+        timeline, principal, conversation, lambda current: rules.decide_labels(current, labels)
+    )
+
+
+def _agents_only(principal: Principal) -> None:
+    if principal.is_contact:
+        raise UniqueCsError(Code.FORBIDDEN, "this is for agents")

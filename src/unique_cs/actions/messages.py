@@ -1,0 +1,124 @@
+"""Sending messages."""
+
+import asyncio
+from collections.abc import Callable
+
+from unique_cs.actions import access
+from unique_cs.domain import conversation as rules
+from unique_cs.domain.body import Body, TextBody, needs_upload, text_of
+from unique_cs.domain.conversation import Conversation, Draft
+from unique_cs.domain.permission import Principal
+from unique_cs.domain.repeat import same_message
+from unique_cs.errors import Code, UniqueCsError, invalid, not_found
+from unique_cs.ports import Contacts, Entry, Stored, Timeline
+from unique_cs.protocol.session import Session, Verdict
+
+MAX_TRIES = 8
+"""How often a write is decided again when the conversation changed under it."""
+
+
+def check_body(principal: Principal, body: Body, private: bool, max_text: int) -> None:
+    """Refuse what this actor may not say: `forbidden`, `too_large` (text in characters), `not_found`."""
+    if private and principal.is_contact:
+        raise UniqueCsError(Code.FORBIDDEN, "notes are for agents")
+    text = body.text if type(body) is TextBody else text_of(body)
+    if len(text) > max_text:
+        raise UniqueCsError(Code.TOO_LARGE, f"a text has at most {max_text} characters")
+    if needs_upload(body):
+        raise not_found("no such attachment in this conversation")
+
+
+def send(
+    timeline: Timeline,
+    session: Session,
+    conversation: Conversation,
+    n: int,
+    body: Body,
+    private: bool,
+    sender: object,
+) -> Entry:
+    """Give the message its place. The body was checked; raises as `Timeline.append` does."""
+    principal = session.principal
+    access.check(principal, conversation)
+    drafts = rules.decide_message(conversation, principal.actor, body, private)
+    expect = conversation.state_seq if len(drafts) == 1 else conversation.seq
+    return timeline.append(conversation, principal.actor, drafts, expect, session=session, n=n, sender=sender)
+
+
+async def target(
+    timeline: Timeline, contacts: Contacts, principal: Principal, wire_id: str | None
+) -> Conversation:
+    """Where a message goes. A contact that names no conversation gets its newest open one, or a new one."""
+    if wire_id is not None:
+        return await access.conversation(timeline, principal, wire_id)
+    if not principal.is_contact:
+        raise invalid("an agent names the conversation")
+    found = await timeline.newest_open(principal.id)
+    if found is not None:
+        return found
+    contact = await contacts.contact(principal.id)
+    if contact is None:
+        raise not_found("this contact is no longer there")
+    return timeline.new_conversation(contact)
+
+
+async def decide_and_append(
+    timeline: Timeline,
+    principal: Principal,
+    conversation: Conversation,
+    decide: Callable[[Conversation], list[Draft]],
+) -> Entry | None:
+    """Append what `decide` says and wait until it is durable; on a conflict decide again.
+
+    Returns None when there is nothing to do. Raises `OutcomeUnknown` if the store failed half-way.
+    """
+    for attempt in range(MAX_TRIES):
+        drafts = decide(conversation)
+        if not drafts:
+            return None
+        try:
+            return await durable(timeline.append(conversation, principal.actor, drafts, conversation.seq))
+        except UniqueCsError as error:
+            if error.code is not Code.CONFLICT or attempt == MAX_TRIES - 1:
+                raise
+    return None
+
+
+def durable(entry: Entry) -> "asyncio.Future[Entry]":
+    """A future of the entry once it is durable; it fails with `OutcomeUnknown` if the store failed."""
+    future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+
+    def settle(result: Entry | UniqueCsError) -> None:
+        if future.done():
+            return
+        if isinstance(result, UniqueCsError):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+    entry.settle = settle
+    return future
+
+
+async def post_message(
+    timeline: Timeline,
+    principal: Principal,
+    conversation: Conversation,
+    body: Body,
+    private: bool,
+    idempotency_key: str,
+) -> Stored:
+    """Send over REST: the same promise as on a connection. A repeat of the key gets the same event.
+
+    `conflict` if the key was used for another conversation or another message.
+    """
+    session = timeline.request_session(principal, idempotency_key)
+    if session.check(1) is Verdict.TAKE:
+        await durable(send(timeline, session, conversation, 1, body, private, None))
+    await timeline.settled(session, 1)
+    answer = await timeline.answer(session, 1)
+    if answer.stored is None:
+        raise UniqueCsError(Code(answer.code), answer.message)
+    if answer.conversation != conversation.id or not same_message(answer.stored.frame, body, private):
+        raise UniqueCsError(Code.CONFLICT, "this number or key was used for another message")
+    return answer.stored

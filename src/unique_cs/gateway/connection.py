@@ -1,0 +1,248 @@
+"""A connection: one live channel of a session. Frames in one at a time, frames out in one write a tick."""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.flow import TokenBucket
+from unique_cs.errors import Code, OutcomeUnknown, Replaced, UniqueCsError
+from unique_cs.gateway.link import Link, Wire
+from unique_cs.protocol import close, frames
+from unique_cs.protocol.close import CloseCode
+from unique_cs.protocol.codec import BadFrame
+from unique_cs.protocol.session import Session
+from unique_cs.telemetry import log, metrics
+
+if TYPE_CHECKING:
+    from unique_cs.gateway.gateway import Gateway
+
+MAX_HELD: Final = 1_024
+"""Frames held back while another one is being worked on; beyond that the transport is not read."""
+
+LOW_WATER: Final = 65_536
+"""Bytes below which a replay goes on."""
+
+
+class Subscription:
+    """A connection's place in one conversation. `explicit`: the client asked for it by name."""
+
+    __slots__ = ("connection", "conversation", "explicit", "live", "position")
+
+    def __init__(
+        self, connection: "Connection", conversation: Conversation, position: int, *, explicit: bool
+    ) -> None:
+        self.connection = connection
+        self.conversation = conversation
+        self.position = position
+        self.explicit = explicit
+        self.live = position == conversation.durable
+
+
+class Connection:
+    """State machine: new, then ready once `session` is set, then closed.
+
+    Frames are worked on strictly one after another: while `work` runs, later ones wait in `held`.
+    """
+
+    __slots__ = (
+        "address",
+        "bucket",
+        "c",
+        "closed",
+        "drained",
+        "gateway",
+        "held",
+        "link",
+        "out",
+        "seen",
+        "session",
+        "signals",
+        "slot",
+        "subscriptions",
+        "wire",
+        "work",
+    )
+
+    def __init__(self, gateway: "Gateway", link: Link, wire: Wire, address: str) -> None:
+        self.gateway = gateway
+        self.link = link
+        self.wire = wire
+        self.address = address
+        self.session: Session | None = None
+        self.c = 0
+        self.subscriptions: dict[int, Subscription] = {}
+        self.out: list[bytes] | None = None
+        self.held: deque[bytes] | None = None
+        self.work: asyncio.Task[None] | None = None
+        self.drained: asyncio.Future[None] | None = None
+        self.bucket: TokenBucket | None = None
+        self.signals: TokenBucket | None = None
+        self.closed = False
+        self.slot = 0
+        self.seen = gateway.wheel.tick
+        gateway.opened(self)
+
+    # In
+
+    def receive(self, payload: bytes) -> None:
+        """Take one frame from the transport."""
+        if self.closed:
+            return
+        if self.session is not None:
+            self.seen = self.gateway.wheel.tick
+        if self.held is None:
+            self._handle(payload)
+            return
+        self.held.append(payload)
+        if len(self.held) == MAX_HELD:
+            self.link.pause_reading()
+
+    def alive(self) -> None:
+        """The transport saw a sign of life that is no frame (a ping or pong of its own)."""
+        if self.session is not None:
+            self.seen = self.gateway.wheel.tick
+
+    def _handle(self, payload: bytes) -> None:
+        try:
+            work = self.gateway.handle(self, self.wire.codec.decode(payload))
+        except UniqueCsError as error:
+            self.fail(error)
+            return
+        if work is not None:
+            self.held = deque()
+            self.work = asyncio.get_running_loop().create_task(self._run(work))
+
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except UniqueCsError as error:
+            self.fail(error)
+        except Exception as error:
+            log.exception("a frame could not be handled", error=repr(error))
+            self.close(close.INTERNAL)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        held, self.held, self.work = self.held, None, None
+        if held is None:
+            return
+        if len(held) >= MAX_HELD:
+            self.link.resume_reading()
+        while held and not self.closed:
+            self._handle(held.popleft())
+            if self.held is not None:
+                self.held.extend(held)
+                return
+
+    # Out
+
+    def put(self, data: bytes) -> None:
+        """Queue bytes made by this connection's wire; they leave at the end of the tick."""
+        if self.out is None:
+            if not self.closed:
+                self.out = [data]
+                self.gateway.hub.touch(self)
+        else:
+            self.out.append(data)
+
+    def send(self, frame: frames.ServerFrame) -> None:
+        """Queue one frame."""
+        self.put(self.wire.frame(frame))
+
+    def flush(self) -> None:
+        """Write what is queued at once; a reader that is too slow is closed."""
+        out, self.out = self.out, None
+        if out is None or self.closed:
+            return
+        self.link.write(out[0] if len(out) == 1 else b"".join(out))
+        if self.drained is not None and self.link.buffered() > self.gateway.limits.max_queue:
+            self.close(close.TOO_SLOW)
+
+    def writing_paused(self) -> None:
+        """The transport's buffer is over its high-water mark."""
+        if self.drained is None:
+            self.drained = asyncio.get_running_loop().create_future()
+            self.gateway.hub.slow.add(self)
+
+    def writing_resumed(self) -> None:
+        """The transport's buffer is low again."""
+        drained, self.drained = self.drained, None
+        self.gateway.hub.slow.discard(self)
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    async def wait_drained(self) -> None:
+        """Return when the client has read most of what was written."""
+        self.flush()
+        if self.drained is not None:
+            await asyncio.shield(self.drained)
+
+    # Ends
+
+    def fail(self, error: UniqueCsError) -> None:
+        """Tell the client of an error, and close where the error ends the connection."""
+        metrics.refused.labels(error.code).inc()
+        if isinstance(error, OutcomeUnknown):
+            self.close(close.INTERNAL)
+            return
+        if isinstance(error, Replaced):
+            self.close(close.REPLACED)
+            return
+        self.send(frames.ErrorFrame(error.code, error.message, retry_after_ms=error.retry_after_ms))
+        if isinstance(error, BadFrame):
+            self.close(close.BAD_FRAME)
+        elif self.session is None and error.code is not Code.UNKNOWN_TYPE:
+            self.close(_ON_CONNECT.get(error.code, close.BAD_FRAME), error.retry_after_ms)
+
+    def close(self, code: CloseCode, after_ms: int | None = None) -> None:
+        """Say why, then close the transport; nothing more is read."""
+        if self.closed:
+            return
+        if after_ms is None:
+            after_ms = self.gateway.after_ms(code)
+        self.send(frames.Close(code.code, code.reason, code.reconnect, after_ms))
+        self.flush()
+        self.link.close(code.code, code.reason)
+        self.gateway.wait_for_goodbye(self)
+        metrics.closed.labels(str(code.code)).inc()
+        log.debug("closed", code=code.code, reason=code.reason)
+        self._end()
+
+    def lost(self) -> None:
+        """The transport is gone."""
+        self.gateway.wheel.discard(self)
+        self.gateway.lost(self)
+        self._end()
+
+    def _end(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.out = None
+        self.writing_resumed()
+        self.gateway.ended(self)
+        if self.work is not None:
+            self.work.cancel()
+
+    def expire(self, tick: int) -> int:
+        """The wheel: close in time what never connected, fell silent, or did not say goodbye."""
+        gateway = self.gateway
+        if self.closed:
+            self.link.abort()
+            return 0
+        deadline = self.seen + (gateway.connect_ticks if self.session is None else gateway.silence_ticks)
+        if tick < deadline:
+            return deadline
+        self.close(close.CONNECT_TIMEOUT if self.session is None else close.HEARTBEAT_MISSED)
+        return 0
+
+
+_ON_CONNECT: Final = {
+    Code.UNAUTHORIZED: close.UNAUTHORIZED,
+    Code.FORBIDDEN: close.FORBIDDEN,
+    Code.OVERLOADED: close.OVERLOADED,
+    Code.RATE_LIMITED: close.OVERLOADED,
+    Code.INTERNAL: close.INTERNAL,
+}

@@ -1,0 +1,138 @@
+"""The desk: which conversations an agent gets without asking: its own, and the longest waiting."""
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from unique_cs.domain.conversation import Conversation
+from unique_cs.protocol import frames
+
+if TYPE_CHECKING:
+    from unique_cs.gateway.connection import Connection
+    from unique_cs.gateway.hub import Hub
+
+WINDOW: Final = 200
+"""The longest waiting conversations of an inbox, whose events every agent gets."""
+
+
+class Desk:
+    """Lists kept from the events of conversations; they hold ids only.
+
+    A list of waiting conversations is in the order in which they began to wait, so the window is its head:
+    nothing ever falls out of the window by others joining.
+    """
+
+    def __init__(self, hub: "Hub") -> None:
+        self._hub = hub
+        self._waiting: dict[int, dict[int, None]] = {}
+        self._window: dict[int, dict[int, None]] = {}
+        self._assigned: dict[int, dict[int, None]] = {}
+        self._place: dict[int, tuple[int, int]] = {}
+        self._agents: dict[Connection, None] = {}
+        self._counted: dict[int, int] = {}
+        self.wanted: list[int] = []
+
+    def restore(self, listed: list[tuple[int, int, int, int]]) -> None:
+        """Start from (conversation, inbox, assignee, waiting_since) of all that are not resolved."""
+        for conversation, inbox, assignee, waiting_since in sorted(listed, key=lambda each: each[3]):
+            self._put(conversation, inbox if waiting_since else 0, assignee)
+
+    def join(self, connection: "Connection") -> None:
+        """An agent's connection came."""
+        self._agents[connection] = None
+
+    def leave(self, connection: "Connection") -> None:
+        """A connection is gone."""
+        self._agents.pop(connection, None)
+
+    def listed(self, agent: int) -> list[int]:
+        """The conversations that an agent gets without asking."""
+        found = dict(self._assigned.get(agent, {}))
+        for window in self._window.values():
+            found.update(window)
+        return list(found)
+
+    def before(self, conversation: Conversation, seq: int) -> None:
+        """Event `seq` is about to be delivered: whoever gets the conversation by it joins first."""
+        if conversation.status == "resolved":
+            return
+        inbox = conversation.inbox if conversation.waiting else 0
+        assignee = int(conversation.assignee.id) if conversation.assignee else 0
+        known_inbox, known_assignee = self._place.get(conversation.id, (0, 0))
+        self._put(conversation.id, inbox or known_inbox, assignee or known_assignee)
+        for connection in self._entitled(conversation):
+            self._hub.join_live(connection, conversation, seq - 1)
+
+    def after(self, conversation: Conversation) -> None:
+        """The event was delivered: whoever lost the conversation by it leaves."""
+        resolved = conversation.status == "resolved"
+        inbox = conversation.inbox if conversation.waiting and not resolved else 0
+        assignee = int(conversation.assignee.id) if conversation.assignee and not resolved else 0
+        self._put(conversation.id, inbox, assignee)
+        entitled = self._entitled(conversation)
+        for subscription in list(self._hub.subscribers(conversation.id)):
+            connection = subscription.connection
+            if connection in self._agents and not subscription.explicit and connection not in entitled:
+                self._hub.unsubscribe(connection, conversation.id)
+                connection.send(frames.Unsubscribed(conversation.wire_id))
+
+    def _entitled(self, conversation: Conversation) -> dict["Connection", None]:
+        inbox, _ = self._place.get(conversation.id, (0, 0))
+        if inbox and conversation.id in self._window[inbox]:
+            return self._agents
+        if conversation.assignee is None:
+            return {}
+        assignee = int(conversation.assignee.id)
+        return {each: None for each in self._agents if _agent_of(each) == assignee}
+
+    def enter(self, conversation: Conversation) -> None:
+        """A conversation came into the window by another one's leaving."""
+        for connection in self._agents:
+            self._hub.join_live(connection, conversation, conversation.durable)
+
+    def _put(self, conversation: int, inbox: int, assignee: int) -> None:
+        old_inbox, old_assignee = self._place.pop(conversation, (0, 0))
+        if old_inbox and old_inbox != inbox:
+            self._stop_waiting(conversation, old_inbox)
+        if old_assignee and old_assignee != assignee:
+            self._assigned[old_assignee].pop(conversation, None)
+        if inbox:
+            self._wait(conversation, inbox)
+        if assignee:
+            self._assigned.setdefault(assignee, {})[conversation] = None
+        if inbox or assignee:
+            self._place[conversation] = (inbox, assignee)
+
+    def _wait(self, conversation: int, inbox: int) -> None:
+        self._waiting.setdefault(inbox, {})[conversation] = None
+        window = self._window.setdefault(inbox, {})
+        if len(window) < WINDOW:
+            window[conversation] = None
+
+    def _stop_waiting(self, conversation: int, inbox: int) -> None:
+        self._waiting[inbox].pop(conversation, None)
+        window = self._window[inbox]
+        if conversation in window:
+            del window[conversation]
+            for following in islice(self._waiting[inbox], WINDOW):
+                if following not in window:
+                    window[following] = None
+                    self.wanted.append(following)
+                    break
+
+    def counts(self) -> list[tuple[int, int]]:
+        """(inbox, waiting) of the inboxes whose count changed since the last call."""
+        counts = {inbox: len(waiting) for inbox, waiting in self._waiting.items()}
+        changed = [(inbox, count) for inbox, count in counts.items() if self._counted.get(inbox) != count]
+        self._counted = counts
+        return changed
+
+    def announce(self) -> None:
+        """Tell the agents how many wait, where that changed; called once a second."""
+        for inbox, count in self.counts():
+            signal = frames.Signal("queue", {"inbox": str(inbox), "waiting": count})
+            for connection in self._agents:
+                connection.send(signal)
+
+
+def _agent_of(connection: "Connection") -> int:
+    return connection.session.principal.id if connection.session is not None else 0

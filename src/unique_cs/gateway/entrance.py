@@ -1,0 +1,229 @@
+"""Connecting, subscribing, replay: how a session gets to "live" without a gap or a repeat."""
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET
+
+from unique_cs.actions import access
+from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.ids import parse
+from unique_cs.domain.permission import Principal, may_see
+from unique_cs.errors import Code, Replaced, UniqueCsError
+from unique_cs.gateway.connection import Connection, Subscription
+from unique_cs.ports import Stored
+from unique_cs.protocol import close, frames
+from unique_cs.protocol.frames import Connect, Connected, CursorView, Head, Resync, Signal, Since
+from unique_cs.protocol.session import Session
+from unique_cs.telemetry import log
+
+if TYPE_CHECKING:
+    from unique_cs.gateway.gateway import Gateway
+
+MAX_REPLAY: Final = 1_000
+MAX_LISTED: Final = 500
+_PAGE: Final = 100
+
+
+async def connect(gateway: "Gateway", connection: Connection, frame: Connect) -> None:
+    """Answer `connect`: prove the actor, take the session over, then replay what was missed."""
+    principal = await gateway.authenticate(frame.token)
+    session, c = await gateway.timeline.open_session(principal, frame.session, frame.c, frame.acked)
+    if not principal.is_contact:
+        gateway.hub.desk.join(connection)
+    listed = await _listed(gateway, principal, frame)
+    for conversation in listed.values():
+        await gateway.contacts.cursors(conversation)
+    if session.c != c or connection.closed:
+        raise Replaced
+    _attach(gateway, connection, session, c)
+    behind = _join(gateway, connection, frame, listed)
+    log.info("open", session=session.id[:10], actor=principal.kind, resumed=session.resumed)
+    _presence(gateway, connection, online=True)
+    for subscription in behind:
+        await replay(gateway, connection, subscription)
+
+
+async def _listed(gateway: "Gateway", principal: Principal, frame: Connect) -> dict[int, Conversation]:
+    """What the session is subscribed to from the start: its own, and what `since` names."""
+    named = {parse(wire_id) for wire_id in frame.since}
+    if principal.is_contact:
+        own = await gateway.timeline.conversations_of(principal.id, MAX_LISTED)
+        found = {each.id: each for each in own}
+    else:
+        found = {}
+        named.update(gateway.hub.desk.listed(principal.id))
+    for conversation_id in named - found.keys():
+        conversation = await gateway.timeline.conversation(conversation_id)
+        if conversation is not None and may_see(principal, conversation):
+            found[conversation_id] = conversation
+    return dict(sorted(found.items(), reverse=True)[:MAX_LISTED])
+
+
+def _attach(gateway: "Gateway", connection: Connection, session: Session, c: int) -> None:
+    older = session.connection
+    if isinstance(older, Connection):
+        older.close(close.REPLACED)
+    session.connection = connection
+    connection.session = session
+    connection.c = c
+    connection.seen = gateway.wheel.tick
+    gateway.hub.joined(connection)
+
+
+def _join(
+    gateway: "Gateway", connection: Connection, frame: Connect, listed: dict[int, Conversation]
+) -> list[Subscription]:
+    """Send `connected` and join everything in one step; return the subscriptions that need a replay."""
+    connection.send(_connected(gateway, connection, list(listed.values())))
+    behind: list[Subscription] = []
+    since = {parse(wire_id): position for wire_id, position in frame.since.items()}
+    for conversation in listed.values():
+        position = since.get(conversation.id)
+        subscription = join_at(gateway, connection, conversation, position, explicit=position is not None)
+        if not subscription.live:
+            behind.append(subscription)
+    for wire_id in frame.since:
+        if parse(wire_id) not in listed:
+            connection.send(frames.Unsubscribed(wire_id))
+    return behind
+
+
+def join_at(
+    gateway: "Gateway",
+    connection: Connection,
+    conversation: Conversation,
+    since: Since | None,
+    *,
+    explicit: bool,
+) -> Subscription:
+    """Subscribe at a position; one that can't be served gets `resync` and is live."""
+    durable, epoch = conversation.durable, gateway.timeline.epoch
+    position = durable if since is None else since.seq
+    lost = since is not None and (
+        since.epoch != epoch or position > durable or durable - position > MAX_REPLAY
+    )
+    if lost:
+        position = durable
+        connection.send(Resync(conversation.wire_id, epoch, durable))
+    gateway.hub.unsubscribe(connection, conversation.id)
+    return gateway.hub.subscribe(connection, conversation, position, explicit=explicit)
+
+
+def _connected(gateway: "Gateway", connection: Connection, listed: list[Conversation]) -> Connected:
+    session = connection.session
+    assert session is not None
+    return Connected(
+        session.id,
+        session.resumed,
+        connection.c,
+        session.n,
+        session.principal.actor,
+        [head(gateway, connection, each) for each in listed],
+        gateway.limits.heartbeat_ms,
+        gateway.limits.max_frame,
+        gateway.clock.now_ms(),
+    )
+
+
+def head(gateway: "Gateway", connection: Connection, conversation: Conversation) -> Head:
+    """A conversation as `connected` and `subscribed` show it; its cursors were loaded before."""
+    assert connection.session is not None
+    actor = connection.session.principal.actor
+    cursors = conversation.cursors or []
+    own = next((each for each in cursors if (each.kind, each.actor) == (actor.kind, actor.id)), None)
+    others = [
+        CursorView({"kind": each.kind, "id": each.actor}, each.read, each.delivered)
+        for each in cursors
+        if each is not own
+    ]
+    contact = {"id": conversation.contact.id, "name": conversation.contact.name}
+    return Head(
+        conversation.wire_id,
+        conversation.status,
+        gateway.timeline.epoch,
+        conversation.durable,
+        own.read if own else 0,
+        own.delivered if own else 0,
+        UNSET if actor.kind == "contact" else contact,
+        others,
+    )
+
+
+async def replay(gateway: "Gateway", connection: Connection, subscription: Subscription) -> None:
+    """Send what lies above the position, as fast as the client reads, until the subscription is live."""
+    conversation = subscription.conversation
+    while not connection.closed and connection.subscriptions.get(conversation.id) is subscription:
+        page = await gateway.timeline.events(
+            conversation, subscription.position, conversation.durable + 1, _PAGE, False
+        )
+        for stored in page:
+            _put_stored(connection, conversation, stored)
+            subscription.position = stored.seq
+        if subscription.position == conversation.durable:
+            subscription.live = True
+            return
+        await connection.wait_drained()
+
+
+def _put_stored(connection: Connection, conversation: Conversation, stored: Stored) -> None:
+    session, wire = connection.session, connection.wire
+    assert session is not None
+    if stored.session == session.key:
+        connection.put(wire.own_event(stored.frame, stored.n))
+    elif stored.visibility and session.principal.is_contact:
+        connection.put(wire.partial_event(stored.visibility, stored.frame, conversation.wire_id, stored.seq))
+    else:
+        connection.put(wire.event(stored.frame))
+
+
+async def subscribe(gateway: "Gateway", connection: Connection, frame: frames.Subscribe) -> None:
+    """Answer `subscribe`; sends in flight are settled first, so that no answer meets a replay."""
+    session = connection.session
+    assert session is not None
+    try:
+        conversation = await access.conversation(gateway.timeline, session.principal, frame.conversation)
+    except UniqueCsError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        connection.send(frames.Unsubscribed(frame.conversation))
+        return
+    await gateway.timeline.settled(session, session.n)
+    await gateway.contacts.cursors(conversation)
+    connection.send(gateway.subscribed(connection, conversation, conversation.durable))
+    subscription = join_at(gateway, connection, conversation, frame.since, explicit=True)
+    if not subscription.live:
+        await replay(gateway, connection, subscription)
+
+
+def unsubscribe(
+    gateway: "Gateway", connection: Connection, frame: frames.Unsubscribe
+) -> Coroutine[Any, Any, None] | None:
+    """End a subscription."""
+    gateway.hub.unsubscribe(connection, parse(frame.conversation))
+    connection.send(frames.Unsubscribed(frame.conversation))
+    return None
+
+
+def leave(gateway: "Gateway", connection: Connection) -> None:
+    """The connection ended: let go of the session and of every conversation."""
+    session = connection.session
+    gateway.hub.desk.leave(connection)
+    if session is None:
+        return
+    if session.connection is connection:
+        session.connection = None
+    _presence(gateway, connection, online=False)
+    gateway.hub.leave(connection)
+    log.info("closed", session=session.id[:10], n=session.n)
+
+
+def _presence(gateway: "Gateway", connection: Connection, *, online: bool) -> None:
+    """Agents hear when a contact comes and goes."""
+    session = connection.session
+    if session is None or not session.principal.is_contact:
+        return
+    for subscription in connection.subscriptions.values():
+        conversation = subscription.conversation
+        signal = Signal("presence", {"online": online}, conversation.wire_id, session.principal.actor)
+        gateway.hub.signal(conversation, signal, connection, agents_only=True)

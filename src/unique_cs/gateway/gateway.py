@@ -1,0 +1,185 @@
+"""What all connections of a node share: ports, limits, the hub, the wheel, and who may come in."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, NamedTuple
+
+from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.flow import KeyedBuckets, TokenBucket
+from unique_cs.domain.permission import Principal
+from unique_cs.gateway import entrance, sending, signals
+from unique_cs.gateway.connection import Connection
+from unique_cs.gateway.hub import Hub
+from unique_cs.gateway.wheel import Wheel
+from unique_cs.ports import Clock, Contacts, Entry, Timeline
+from unique_cs.protocol import close, frames
+from unique_cs.protocol.codec import BadFrame, Decoded
+from unique_cs.telemetry import log
+
+Authenticate = Callable[[str], Awaitable[Principal]]
+Work = Coroutine[Any, Any, None] | None
+
+
+class Limits(NamedTuple):
+    """Limits of a node; see docs/reference/settings.md. `rates` off turns every token bucket off."""
+
+    rates: bool = True
+    max_frame: int = 65_536
+    max_text: int = 8_000
+    max_queue: int = 1_048_576
+    max_connections: int = 100_000
+    heartbeat_ms: int = 25_000
+    connect_timeout_ms: int = 10_000
+    handshakes_per_second: int = 10_000
+    handshakes_per_ip: int = 200
+    sends_per_second: int = 20
+    sends_per_ip: int = 200
+    signals_per_second: int = 20
+
+
+class Gateway:
+    """Frames come in here and become actions; durable entries come in here and become frames."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        contacts: Contacts,
+        authenticate: Authenticate,
+        clock: Clock,
+        limits: Limits,
+        rng: random.Random,
+    ) -> None:
+        self.timeline = timeline
+        self.contacts = contacts
+        self.authenticate = authenticate
+        self.clock = clock
+        self.limits = limits
+        self.rng = rng
+        self.hub = Hub(clock)
+        self.draining = False
+        self.wheel = Wheel(min(1.0, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000))
+        self.connect_ticks = self.wheel.ticks(limits.connect_timeout_ms)
+        self.silence_ticks = self.wheel.ticks(2 * limits.heartbeat_ms)
+        self.goodbye_ticks = self.wheel.ticks(2_000)
+        self.sends_by_ip = KeyedBuckets(limits.sends_per_ip, 2 * limits.sends_per_ip)
+        self._handshakes = TokenBucket(limits.handshakes_per_second, limits.handshakes_per_second)
+        self._handshakes_by_ip = KeyedBuckets(limits.handshakes_per_ip, 2 * limits.handshakes_per_ip)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Connections come and go
+
+    def admit(self, address: str) -> tuple[int, int] | None:
+        """None lets a handshake in; else (HTTP status, seconds to wait)."""
+        if self.draining or len(self.hub.connections) >= self.limits.max_connections:
+            return 503, 1 + self.rng.randrange(5)
+        if not self.limits.rates:
+            return None
+        now = self.clock.monotonic()
+        wait = self._handshakes_by_ip.take(address, now) or self._handshakes.take(now)
+        return (429, 1 + wait // 1000) if wait else None
+
+    def opened(self, connection: Connection) -> None:
+        """A transport made a connection."""
+        self.hub.connections.add(connection)
+        self.wheel.add(connection, self.wheel.tick + self.connect_ticks)
+
+    def wait_for_goodbye(self, connection: Connection) -> None:
+        """We closed: give the client a moment to close too."""
+        self.wheel.discard(connection)
+        self.wheel.add(connection, self.wheel.tick + self.goodbye_ticks)
+
+    def ended(self, connection: Connection) -> None:
+        """Nothing more goes in or out of the connection."""
+        self.hub.connections.discard(connection)
+        self.hub.slow.discard(connection)
+        entrance.leave(self, connection)
+
+    def lost(self, connection: Connection) -> None:
+        """The transport is gone."""
+        self.wheel.discard(connection)
+
+    def after_ms(self, code: close.CloseCode) -> int:
+        """When to come back, spread so that not all come at once."""
+        if not code.reconnect:
+            return 0
+        spread = 1_000 + len(self.hub.connections) // 5
+        return 200 + self.rng.randrange(spread)
+
+    def drain(self) -> None:
+        """Let nobody in any more and send everybody away with 4503."""
+        self.draining = True
+        self.hub.close_all(close.DRAINING)
+
+    def close(self) -> None:
+        """Stop the wheel and every task."""
+        self.wheel.close()
+        for task in self._tasks:
+            task.cancel()
+
+    # Frames
+
+    def handle(self, connection: Connection, frame: Decoded) -> Work:
+        """Do what a frame asks; a coroutine is returned where it can't be done at once."""
+        if connection.session is None:
+            if type(frame) is not frames.Connect:
+                raise BadFrame("the first frame is connect")
+            return entrance.connect(self, connection, frame)
+        return _HANDLERS[type(frame)](self, connection, frame)
+
+    def subscribed(self, connection: Connection, conversation: Conversation, seq: int) -> frames.Subscribed:
+        """The frame that tells a session of a conversation."""
+        head = entrance.head(self, connection, conversation)
+        return frames.Subscribed(
+            head.id, head.epoch, seq, head.status, contact=head.contact, cursors=head.cursors
+        )
+
+    # Entries
+
+    def deliver(self, entries: list[Entry]) -> None:
+        """The timeline's subscriber."""
+        self.hub.deliver(entries)
+        if self.hub.desk.wanted:
+            wanted, self.hub.desk.wanted = self.hub.desk.wanted, []
+            self._start(self._enter(wanted))
+
+    async def _enter(self, wanted: list[int]) -> None:
+        for conversation_id in wanted:
+            conversation = await self.timeline.conversation(conversation_id)
+            if conversation is not None:
+                await self.contacts.cursors(conversation)
+                self.hub.desk.enter(conversation)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("a background step failed", error=repr(error))
+
+
+def _second_connect(gateway: Gateway, connection: Connection, frame: frames.Connect) -> Work:
+    raise BadFrame("this connection is connected already")
+
+
+def _ping(gateway: Gateway, connection: Connection, frame: frames.Ping) -> Work:
+    connection.send(frames.Pong(gateway.clock.now_ms()))
+    return None
+
+
+_HANDLERS: Final[dict[type, Callable[[Gateway, Connection, Any], Work]]] = {
+    frames.Connect: _second_connect,
+    frames.Send: sending.send,
+    frames.InvalidSend: sending.invalid,
+    frames.Subscribe: entrance.subscribe,
+    frames.Unsubscribe: entrance.unsubscribe,
+    frames.Typing: signals.typing,
+    frames.Read: signals.read,
+    frames.Delivered: signals.delivered,
+    frames.Page: signals.page,
+    frames.Ping: _ping,
+}

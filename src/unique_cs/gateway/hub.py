@@ -1,0 +1,210 @@
+"""The hub: who listens to what on this node, and delivery. Nothing here awaits a socket."""
+
+import asyncio
+from collections.abc import Iterable
+
+from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.events import MESSAGE_CREATED, Event
+from unique_cs.domain.permission import Principal
+from unique_cs.gateway.connection import Connection, Subscription
+from unique_cs.gateway.desk import Desk
+from unique_cs.gateway.link import Wire
+from unique_cs.ports import Clock, Entry
+from unique_cs.protocol import close, frames
+from unique_cs.telemetry import metrics
+
+
+class Hub:
+    """Delivers durable entries and signals to the connections of this node."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._subscribers: dict[int, list[Subscription]] = {}
+        self._contacts: dict[int, tuple[Connection, ...]] = {}
+        self._dirty: list[Connection] = []
+        self.connections: set[Connection] = set()
+        self.slow: set[Connection] = set()
+        self.desk = Desk(self)
+        self.outbound = 0
+
+    # One write per connection and tick
+
+    def touch(self, connection: Connection) -> None:
+        """The connection has something to write: flush it at the end of this tick."""
+        self._dirty.append(connection)
+        if len(self._dirty) == 1:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            connection.flush()
+
+    # Subscriptions
+
+    def subscribe(
+        self, connection: Connection, conversation: Conversation, position: int, *, explicit: bool = False
+    ) -> Subscription:
+        """Join; the subscription is live if its position is the durable head."""
+        found = connection.subscriptions.get(conversation.id)
+        if found is None:
+            found = Subscription(connection, conversation, position, explicit=explicit)
+            connection.subscriptions[conversation.id] = found
+            self._subscribers.setdefault(conversation.id, []).append(found)
+        found.explicit = found.explicit or explicit
+        return found
+
+    def unsubscribe(self, connection: Connection, conversation_id: int) -> None:
+        """Leave; harmless if it was not subscribed."""
+        found = connection.subscriptions.pop(conversation_id, None)
+        if found is None:
+            return
+        remaining = self._subscribers[conversation_id]
+        remaining.remove(found)
+        if not remaining:
+            del self._subscribers[conversation_id]
+
+    def subscribers(self, conversation_id: int) -> Iterable[Subscription]:
+        """Everyone subscribed on this node."""
+        return self._subscribers.get(conversation_id, ())
+
+    def joined(self, connection: Connection) -> None:
+        """The connection has its session."""
+        metrics.sessions.inc()
+        principal = _principal(connection)
+        if principal.is_contact:
+            self._contacts[principal.id] = (*self._contacts.get(principal.id, ()), connection)
+
+    def join_live(self, connection: Connection, conversation: Conversation, position: int) -> None:
+        """Let a conversation join a live session that did not ask for it: `subscribed` comes first."""
+        if conversation.id in connection.subscriptions:
+            return
+        self.subscribe(connection, conversation, position).live = True
+        connection.send(connection.gateway.subscribed(connection, conversation, position))
+
+    def leave(self, connection: Connection) -> None:
+        """The connection is gone."""
+        metrics.sessions.dec()
+        contact = _principal(connection).id
+        others = tuple(each for each in self._contacts.pop(contact, ()) if each is not connection)
+        if others:
+            self._contacts[contact] = others
+        for conversation_id in list(connection.subscriptions):
+            self.unsubscribe(connection, conversation_id)
+
+    # Delivery
+
+    def deliver(self, entries: list[Entry]) -> None:
+        """Give durable entries, in order, to everyone who may see them."""
+        sent = 0
+        for entry in entries:
+            event, conversation = entry.event, entry.conversation
+            if event is None or conversation is None:
+                _answer_error(entry)
+                continue
+            if event.name == MESSAGE_CREATED:
+                self._fan_out(entry, event, conversation)
+                sent += 1
+            else:
+                for connection in self._contacts.get(int(conversation.contact.id), ()):
+                    self.join_live(connection, conversation, event.seq - 1)
+                self.desk.before(conversation, event.seq)
+                self._fan_out(entry, event, conversation)
+                self.desk.after(conversation)
+        self._measure(entries, sent)
+
+    def _fan_out(self, entry: Entry, event: Event, conversation: Conversation) -> None:
+        sender, session, told = entry.sender, entry.session, False
+        shared: dict[Wire, bytes] = {}
+        for subscription in self._subscribers.get(conversation.id, ()):
+            if not subscription.live:
+                continue
+            connection = subscription.connection
+            if connection is sender:
+                connection.put(_sent(connection, entry.n, event))
+                told = True
+                continue
+            wire = connection.wire
+            if session is not None and connection.session is session:
+                data = wire.own_event(entry.payload, entry.n)
+            elif entry.visibility and _is_contact(connection):
+                data = wire.partial_event(entry.visibility, entry.payload, conversation.wire_id, event.seq)
+            else:
+                cached = shared.get(wire)
+                data = cached if cached is not None else shared.setdefault(wire, wire.event(entry.payload))
+            connection.put(data)
+            self.outbound += 1
+        if not told and isinstance(sender, Connection):
+            sender.put(_sent(sender, entry.n, event))
+
+    def _measure(self, entries: list[Entry], sent: int) -> None:
+        """Counts; latency is taken of the entry that waited longest in this group."""
+        metrics.messages_in.inc(sent)
+        metrics.messages_out.inc(self.outbound)
+        self.outbound = 0
+        first = next((entry.event for entry in entries if entry.event is not None), None)
+        if first is not None:
+            waited = max(0, self._clock.now_ms() - first.time) / 1000
+            metrics.ack_seconds.observe(waited)
+            metrics.delivery_seconds.observe(waited)
+
+    def signal(
+        self,
+        conversation: Conversation,
+        signal: frames.Signal,
+        source: Connection | None,
+        *,
+        agents_only: bool = False,
+        to_own: bool = False,
+    ) -> None:
+        """Send a signal to the others in the conversation; `to_own`: also to the actor's other sessions."""
+        shared: dict[Wire, bytes] = {}
+        own = source.session.principal.actor if source is not None and source.session is not None else None
+        for subscription in self._subscribers.get(conversation.id, ()):
+            connection = subscription.connection
+            session = connection.session
+            if connection is source or session is None or (agents_only and session.principal.is_contact):
+                continue
+            if not to_own and session.principal.actor == own:
+                continue
+            wire = connection.wire
+            connection.put(shared.get(wire) or shared.setdefault(wire, wire.frame(signal)))
+
+    # Ends of an actor's connections
+
+    def close_principal(self, kind: str, principal_id: int) -> None:
+        """Close every connection of an actor who was blocked or disabled, with 4403."""
+        for connection in list(self.connections):
+            principal = connection.session.principal if connection.session else None
+            if principal is not None and (principal.kind, principal.id) == (kind, principal_id):
+                connection.close(close.FORBIDDEN)
+
+    def close_login(self, login: int) -> None:
+        """Close every connection of a login that was ended, with 4401."""
+        for connection in list(self.connections):
+            if connection.session is not None and connection.session.principal.login == login:
+                connection.close(close.UNAUTHORIZED)
+
+    def close_all(self, code: close.CloseCode) -> None:
+        """Close every connection."""
+        for connection in list(self.connections):
+            connection.close(code)
+
+
+def _sent(connection: Connection, n: int, event: Event) -> bytes:
+    return connection.wire.frame(frames.Sent(n, event.id, event.conversation, event.seq, event.time))
+
+
+def _principal(connection: Connection) -> Principal:
+    assert connection.session is not None
+    return connection.session.principal
+
+
+def _is_contact(connection: Connection) -> bool:
+    return connection.session is not None and connection.session.principal.is_contact
+
+
+def _answer_error(entry: Entry) -> None:
+    if entry.error is not None and isinstance(entry.sender, Connection):
+        entry.sender.send(frames.ErrorFrame(entry.error.code, entry.error.message, n=entry.n))

@@ -1,0 +1,157 @@
+"""Sends of a connection: the number first, then the message."""
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from unique_cs.actions import messages
+from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.flow import TokenBucket
+from unique_cs.domain.ids import parse
+from unique_cs.domain.repeat import same_message
+from unique_cs.errors import Code, OutcomeUnknown, Replaced, UniqueCsError
+from unique_cs.errors import invalid as invalid_error
+from unique_cs.gateway.connection import Connection
+from unique_cs.ports import Answer
+from unique_cs.protocol import frames
+from unique_cs.protocol.frames import ErrorFrame, InvalidSend, Send
+from unique_cs.protocol.session import Session, Verdict
+from unique_cs.telemetry import metrics
+
+if TYPE_CHECKING:
+    from unique_cs.gateway.gateway import Gateway
+
+Work = Coroutine[Any, Any, None] | None
+
+
+def send(gateway: "Gateway", connection: Connection, frame: Send) -> Work:
+    """Take a send, or answer a repeat."""
+    session = _holder(connection)
+    verdict = session.check(frame.n)
+    if verdict is not Verdict.TAKE:
+        return _not_taken(gateway, connection, frame, verdict)
+    if gateway.limits.rates and _held_off(gateway, connection, frame.n):
+        return None
+    conversation = _subscribed_target(connection, session, frame.conversation)
+    if conversation is None:
+        return _send_elsewhere(gateway, connection, session, frame)
+    _take(gateway, connection, session, frame, conversation)
+    return None
+
+
+def _holder(connection: Connection) -> Session:
+    session = connection.session
+    if session is None or session.c != connection.c:
+        raise Replaced
+    return session
+
+
+def _subscribed_target(connection: Connection, session: Session, wire_id: str | None) -> Conversation | None:
+    """The conversation, if it is at hand: contacts and agents mostly write where they listen."""
+    subscriptions = connection.subscriptions
+    if wire_id is not None:
+        found = subscriptions.get(parse(wire_id))
+        return found.conversation if found is not None else None
+    if not session.principal.is_contact:
+        return None
+    not_resolved = [key for key, each in subscriptions.items() if each.conversation.status != "resolved"]
+    return subscriptions[max(not_resolved)].conversation if not_resolved else None
+
+
+async def _send_elsewhere(gateway: "Gateway", connection: Connection, session: Session, frame: Send) -> None:
+    try:
+        conversation = await messages.target(
+            gateway.timeline, gateway.contacts, session.principal, frame.conversation
+        )
+    except UniqueCsError as error:
+        _refuse(gateway, connection, frame.n, error)
+        return
+    _take(gateway, connection, _holder(connection), frame, conversation)
+
+
+def _take(
+    gateway: "Gateway", connection: Connection, session: Session, frame: Send, conversation: Conversation
+) -> None:
+    try:
+        messages.check_body(session.principal, frame.body, frame.private, gateway.limits.max_text)
+        messages.send(gateway.timeline, session, conversation, frame.n, frame.body, frame.private, connection)
+    except UniqueCsError as error:
+        _refuse(gateway, connection, frame.n, error)
+
+
+def _refuse(gateway: "Gateway", connection: Connection, n: int, error: UniqueCsError) -> None:
+    """A refusal is final and uses the number up, unless it says when to try again."""
+    session = _holder(connection)
+    metrics.refused.labels(error.code).inc()
+    if isinstance(error, OutcomeUnknown):
+        raise error
+    if error.retry_after_ms is None and error.code is not Code.OUT_OF_ORDER:
+        gateway.timeline.refuse(session, n, error, connection)
+        return
+    connection.send(
+        ErrorFrame(
+            error.code, error.message, n=n, expected=session.expected, retry_after_ms=error.retry_after_ms
+        )
+    )
+
+
+def invalid(gateway: "Gateway", connection: Connection, frame: InvalidSend) -> Work:
+    """A send that can't be read uses its number up, in its turn."""
+    session = _holder(connection)
+    verdict = session.check(frame.n)
+    if verdict is Verdict.TAKE:
+        _refuse(gateway, connection, frame.n, invalid_error(frame.message))
+        return None
+    return _not_taken(gateway, connection, frame, verdict)
+
+
+def _held_off(gateway: "Gateway", connection: Connection, n: int) -> bool:
+    now = gateway.clock.monotonic()
+    bucket = connection.bucket
+    if bucket is None:
+        rate = gateway.limits.sends_per_second
+        bucket = connection.bucket = TokenBucket(rate, 5 * rate)
+    wait = bucket.take(now) or gateway.sends_by_ip.take(connection.address, now)
+    if wait:
+        error = UniqueCsError(Code.RATE_LIMITED, "too many messages", retry_after_ms=wait)
+        _refuse(gateway, connection, n, error)
+    return wait > 0
+
+
+def _not_taken(
+    gateway: "Gateway", connection: Connection, frame: Send | InvalidSend, verdict: Verdict
+) -> Work:
+    if verdict is Verdict.REPEAT:
+        return _repeat(gateway, connection, _holder(connection), frame)
+    if verdict is Verdict.FORGOTTEN:
+        connection.send(ErrorFrame(Code.CONFLICT, "this send is too old to be answered again", n=frame.n))
+        return None
+    if verdict is Verdict.FULL:
+        error = UniqueCsError(Code.RATE_LIMITED, "too many sends without an answer", retry_after_ms=50)
+    else:
+        error = UniqueCsError(Code.OUT_OF_ORDER, "an earlier send is missing")
+    _refuse(gateway, connection, frame.n, error)
+    return None
+
+
+async def _repeat(
+    gateway: "Gateway", connection: Connection, session: Session, frame: Send | InvalidSend
+) -> None:
+    """The same answer again, once the first is durable; later frames wait, so answers keep their order."""
+    await gateway.timeline.settled(session, frame.n)
+    answer = await gateway.timeline.answer(session, frame.n)
+    connection.send(_answer_frame(frame, answer))
+
+
+def _answer_frame(frame: Send | InvalidSend, answer: Answer) -> frames.ServerFrame:
+    if answer.stored is None:
+        return ErrorFrame(answer.code, answer.message, n=frame.n)
+    wire_id = str(answer.conversation)
+    same = (
+        isinstance(frame, Send)
+        and frame.conversation in (None, wire_id)
+        and same_message(answer.stored.frame, frame.body, frame.private)
+    )
+    if not same:
+        return ErrorFrame(Code.CONFLICT, "this number was used for another message", n=frame.n)
+    event_id, time = answer.stored.id_and_time()
+    return frames.Sent(frame.n, event_id, wire_id, answer.seq, time)

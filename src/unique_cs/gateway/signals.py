@@ -1,0 +1,89 @@
+"""Signals of a connection: typing, cursors, and the page that a contact looks at."""
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from unique_cs.actions import access
+from unique_cs.domain.conversation import Conversation, Cursor
+from unique_cs.domain.flow import TokenBucket
+from unique_cs.domain.ids import parse
+from unique_cs.domain.permission import Principal
+from unique_cs.errors import Code, UniqueCsError
+from unique_cs.gateway.connection import Connection
+from unique_cs.protocol.frames import Delivered, Page, Read, Signal, Typing
+
+if TYPE_CHECKING:
+    from unique_cs.gateway.gateway import Gateway
+
+Work = Coroutine[Any, Any, None] | None
+
+
+def _principal(connection: Connection) -> Principal:
+    assert connection.session is not None
+    return connection.session.principal
+
+
+def _may_signal(gateway: "Gateway", connection: Connection) -> bool:
+    """Signals over the rate are dropped: they are ephemeral, and cursors only grow."""
+    if not gateway.limits.rates:
+        return True
+    if connection.signals is None:
+        rate = gateway.limits.signals_per_second
+        connection.signals = TokenBucket(rate, 5 * rate)
+    return connection.signals.take(gateway.clock.monotonic()) == 0
+
+
+async def _conversation(gateway: "Gateway", connection: Connection, wire_id: str) -> Conversation:
+    found = connection.subscriptions.get(parse(wire_id))
+    if found is not None:
+        return found.conversation
+    return await access.conversation(gateway.timeline, _principal(connection), wire_id)
+
+
+async def typing(gateway: "Gateway", connection: Connection, frame: Typing) -> None:
+    """Tell the others; the contact's preview and an agent's note are for agents only."""
+    if not _may_signal(gateway, connection):
+        return
+    conversation = await _conversation(gateway, connection, frame.conversation)
+    principal = _principal(connection)
+    data: dict[str, Any] = {"on": frame.on}
+    if principal.is_contact and frame.preview:
+        data["preview"] = frame.preview
+    signal = Signal("typing", data, conversation.wire_id, principal.actor)
+    agents_only = frame.private and not principal.is_contact
+    gateway.hub.signal(conversation, signal, connection, agents_only=agents_only)
+
+
+async def read(gateway: "Gateway", connection: Connection, frame: Read) -> None:
+    """Move the actor's read cursor; its other sessions hear of it too."""
+    await _advance(gateway, connection, frame.conversation, frame.seq, "read")
+
+
+async def delivered(gateway: "Gateway", connection: Connection, frame: Delivered) -> None:
+    """Move the actor's delivered cursor."""
+    await _advance(gateway, connection, frame.conversation, frame.seq, "delivered")
+
+
+async def _advance(gateway: "Gateway", connection: Connection, wire_id: str, seq: int, name: str) -> None:
+    if not _may_signal(gateway, connection):
+        error = UniqueCsError(Code.RATE_LIMITED, "too many signals", retry_after_ms=1000)
+        raise error
+    conversation = await _conversation(gateway, connection, wire_id)
+    actor = _principal(connection).actor
+    await gateway.contacts.cursors(conversation)
+    moved = Cursor(actor.kind, actor.id, read=seq if name == "read" else 0, delivered=seq)
+    if gateway.contacts.advance_cursor(conversation, moved):
+        signal = Signal(name, {"seq": min(seq, conversation.durable)}, conversation.wire_id, actor)
+        gateway.hub.signal(conversation, signal, connection, to_own=name == "read")
+
+
+def page(gateway: "Gateway", connection: Connection, frame: Page) -> Work:
+    """Tell the agents which page the contact looks at."""
+    if not _principal(connection).is_contact or not _may_signal(gateway, connection):
+        return None
+    data = {"url": frame.url, "title": frame.title, "referrer": frame.referrer}
+    for subscription in list(connection.subscriptions.values()):
+        conversation = subscription.conversation
+        signal = Signal("page", data, conversation.wire_id, _principal(connection).actor)
+        gateway.hub.signal(conversation, signal, connection, agents_only=True)
+    return None

@@ -1,0 +1,1 @@
+"""One thin file per transport. A transport feeds a `Connection` and is its `Link`."""

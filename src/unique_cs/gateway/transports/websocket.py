@@ -1,0 +1,89 @@
+"""WebSocket: our engine below a connection."""
+
+import asyncio
+from typing import Final
+
+from unique_cs.gateway.connection import Connection
+from unique_cs.gateway.gateway import Gateway
+from unique_cs.gateway.link import Wire
+from unique_cs.protocol import close
+from unique_cs.protocol.codec import JSON, MSGPACK
+from unique_cs.protocol.websocket import CLOSED, TOO_LARGE, Binary, WebSocket, frame_binary, frame_text
+
+WIRES: Final = {
+    None: Wire(JSON, frame_text),
+    MSGPACK.name: Wire(MSGPACK, frame_binary),
+    JSON.name: Wire(JSON, frame_text),
+}
+
+
+class WebSocketTransport(asyncio.Protocol):
+    """The protocol of one accepted WebSocket, and the `Link` of its connection."""
+
+    __slots__ = ("_connection", "_engine", "_transport")
+
+    _transport: asyncio.Transport
+    _connection: Connection
+
+    def __init__(self, gateway: Gateway, subprotocol: str | None, address: str) -> None:
+        self._engine = WebSocket(gateway.limits.max_frame)
+        self._connection = Connection(gateway, self, WIRES[subprotocol], address)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.lost()
+
+    def data_received(self, data: bytes) -> None:
+        engine, connection = self._engine, self._connection
+        binary = connection.wire.codec.binary
+        for message in engine.receive(data):
+            if isinstance(message, Binary) is not binary:
+                connection.close(close.BAD_FRAME)
+                return
+            connection.receive(message)
+        if engine.output or engine.state:
+            self._react()
+
+    def _react(self) -> None:
+        """Answer the engine's control frames; end when it has ended."""
+        self._connection.alive()
+        if self._engine.state == TOO_LARGE:
+            self._connection.close(close.TOO_LARGE)
+        if self._engine.output:
+            self._transport.write(self._engine.take_output())
+        if self._engine.state == CLOSED:
+            self._transport.close()
+
+    def pause_writing(self) -> None:
+        self._connection.writing_paused()
+
+    def resume_writing(self) -> None:
+        self._connection.writing_resumed()
+
+    # Link
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def buffered(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def close(self, code: int, reason: str) -> None:
+        self._engine.close(code, reason)
+        self._transport.write(self._engine.take_output())
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+
+def choose_subprotocol(offers: tuple[str, ...]) -> str | None:
+    """The first offer that we speak; None means JSON without a subprotocol."""
+    return next((offer for offer in offers if offer in WIRES), None)
