@@ -1,0 +1,149 @@
+"""uvicorn's HTTP/1 protocol behind our door: bounded heads, our WebSockets, other upgrade offers ignored.
+
+It builds on a class that uvicorn calls internal, hence the pinned minor version and a test for each change.
+"""
+
+from typing import Any
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from unique_cs.gateway.door import Deadlines, Upgrades, refuse
+from unique_cs.protocol.handshake import Refusal, RequestHead, join_headers, tokens, wants_websocket
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """A connection's HTTP requests, until one of them upgrades to a WebSocket."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        *,
+        upgrades: Upgrades,
+        heads: Deadlines,
+        max_head: int,
+    ) -> None:
+        """A request head must come before its deadline in `heads` and hold at most `max_head` bytes."""
+        super().__init__(config, server_state, app_state)
+        self._upgrades = upgrades
+        self._heads = heads
+        self._max_head = max_head
+        self._fields = 0  # bytes of the head in its target and header fields
+        self._unfinished: int | None = None  # bytes of reads that lay within the head; `None` outside of one
+        self._has_offer = False
+
+    def connection_made(self, transport: Any) -> None:  # asyncio's, or uvloop's
+        super().connection_made(transport)
+        self._heads.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._heads.discard(self)
+        super().connection_lost(exc)
+
+    def expire(self) -> None:
+        """The head did not come in time."""
+        if self._unfinished is None:
+            self.transport.close()
+        else:
+            refuse(self.transport, Refusal(408))
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        while data:
+            data = self._feed(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._heads.add(self)
+        self._fields = 0
+        self._unfinished = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._fields += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._fields += len(name) + len(value)
+
+    def on_headers_complete(self) -> None:
+        self._heads.discard(self)
+        self._unfinished = None
+        if self._fields > self._max_head:
+            raise ValueError("head too large")  # the parser stops and `_feed` answers
+        self._has_offer = self.parser.should_upgrade()
+        if not self._has_offer:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self._has_offer:
+            super().on_message_complete()
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse; return what is to be parsed next, which is less than `data` or an offer less."""
+        unfinished = self._unfinished
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            return self._answer_offer(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            is_large = self._fields > self._max_head
+            refuse(
+                self.transport, Refusal(431) if is_large else Refusal(400, "Invalid HTTP request received.")
+            )
+        else:
+            if unfinished is not None and self._unfinished is not None:
+                self._bound_head(unfinished + len(data))
+        return b""
+
+    def _bound_head(self, size: int) -> None:
+        self._unfinished = size
+        if size > self._max_head:
+            refuse(self.transport, Refusal(431))
+
+    def _answer_offer(self, rest: bytes) -> bytes:
+        """Take up the offer of a WebSocket; ignore any other, as RFC 9110 7.8 allows, and read on without it.
+
+        Java's `HttpClient` and Ktor offer `h2c` on requests with a body, which the parser leaves unread.
+        """
+        headers = join_headers(self.headers)
+        method = self.parser.get_method().decode()
+        if wants_websocket(headers):
+            version = self.parser.get_http_version()
+            self._upgrade(RequestHead(method, self.url.decode("latin-1"), version, headers), rest)
+        elif method == "CONNECT":
+            refuse(self.transport, Refusal(501))
+        else:
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            return self._head_without_offer(method) + rest
+        return b""
+
+    def _head_without_offer(self, method: str) -> bytes:
+        lines = [b"%b %b HTTP/1.1" % (method.encode(), self.url)]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [
+                    item
+                    for item in tokens(value.decode("latin-1"))
+                    if item not in ("upgrade", "http2-settings")
+                ]
+                lines.append(b"connection: " + ", ".join(kept).encode("latin-1"))
+            elif name not in (b"upgrade", b"http2-settings"):
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _upgrade(self, head: RequestHead, rest: bytes) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            # Behind a running request, whose response ends the connection: the client has to come again.
+            cycle.keep_alive = False
+            self.flow.pause_reading()
+        elif self._upgrades.perform(self.transport, head, rest):
+            self.connections.discard(self)
+            # Protocol and parser hold each other, and this object would keep the head until a collection.
+            self.parser = self.flow = self.transport = self.cycle = None  # type: ignore[assignment]
