@@ -8,6 +8,7 @@ from unique_cs.protocol.websocket import CLOSED, OPEN, TOO_LARGE, Binary, WebSoc
 
 MAX_MESSAGE = 16 * 1024 * 1024  # bytes; suites send some MB
 _MESSAGE_TOO_BIG = 1009
+_GOODBYE = 5.0  # seconds for the client to answer a close
 
 
 class Echo(asyncio.Protocol):
@@ -30,6 +31,7 @@ class Echo(asyncio.Protocol):
         replies = [frame_binary(item) if isinstance(item, Binary) else frame_text(item) for item in messages]
         if ws.state == TOO_LARGE:
             ws.close(_MESSAGE_TOO_BIG)
+            asyncio.get_running_loop().call_later(_GOODBYE, self._transport.abort)
         # No data may follow a close frame (5.5.1).
         output = [ws.take_output(), *replies] if ws.state == OPEN else [*replies, ws.take_output()]
         self._transport.write(b"".join(output))

@@ -15,10 +15,10 @@ connection, so one frame may go to any number of receivers. `ws.close(code, reas
 States, in ascending order; a connection only moves up:
 
 - `OPEN` (0): messages flow.
-- `CLOSING`: `close()` was called; messages are dropped, the peer's close frame is awaited. Nothing here
-  bounds the wait: the owner does.
-- `TOO_LARGE`: a message went over `max_message`. Nothing is queued and nothing more is read, so that the
-  owner can say so in its own words before it calls `close()` with a code of its choice.
+- `TOO_LARGE`: a message went over `max_message`. Nothing is queued, so that the owner can say so in its own
+  words before it calls `close()` with a code of its choice.
+- `CLOSING`: `close()` was called; the peer's close frame is awaited. Nothing here bounds the wait: the owner
+  does. Messages are dropped, here as in `TOO_LARGE`.
 - `CLOSED`: nothing more is read. Write the output, then close the transport (7.1.1: the server closes first).
 
 `close_code` is 0 while open; then the code of whichever close frame came first: the peer's (1005 if it gave
@@ -41,8 +41,8 @@ except ImportError:  # the helper is compiled and may be absent
 
 
 OPEN: Final = 0
-CLOSING: Final = 1
-TOO_LARGE: Final = 2
+TOO_LARGE: Final = 1
+CLOSING: Final = 2
 CLOSED: Final = 3
 
 NORMAL: Final = 1000
@@ -96,7 +96,7 @@ class WebSocket:
         """
         messages: list[bytes] = []
         pos, end = 0, len(data)
-        while pos < end and self.state < TOO_LARGE:
+        while pos < end and self.state < CLOSED:
             if self._reader is None and self.state == OPEN:
                 pos = self._whole_frames(data, pos, messages)
                 if pos == end:
@@ -105,14 +105,13 @@ class WebSocket:
         return messages
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Queue the close frame, once; do nothing after either side has closed.
+        """Queue the close frame, once, to start the closing handshake (7.1.2).
 
-        From `OPEN` the closing handshake starts (7.1.2). From `TOO_LARGE` the connection fails (7.1.7), as
-        the stream can't be read on.
+        Does nothing after either side has closed. A code that may not be sent raises `ValueError`.
         """
-        if self.state in (OPEN, TOO_LARGE):
+        if self.state < CLOSING:
             self._queue(frame_close(code, reason))
-            self._end(CLOSED if self.state == TOO_LARGE else CLOSING, code, reason)
+            self._end(CLOSING, code, reason)
 
     def take_output(self) -> bytes:
         """The bytes to write now, and forget them."""
@@ -157,11 +156,11 @@ class WebSocket:
             reader = self._reader = _Reader()
         if not reader.left:
             pos = self._read_header(reader, data, pos)
-            if reader.header or self.state >= TOO_LARGE:
+            if reader.header or self.state == CLOSED:
                 return pos
         if reader.left:
             pos = self._read_payload(reader, data, pos)
-        if not reader.left and self.state < TOO_LARGE:
+        if not reader.left and self.state < CLOSED:
             self._end_frame(reader, messages)
         return pos
 
@@ -181,26 +180,23 @@ class WebSocket:
         size = int.from_bytes(header[2 : 2 + extra], "big") if extra else header[1] & 0x7F
         if extra and not _LEAST_SIZE[extra] <= size < 1 << 63:
             self._fail(PROTOCOL_ERROR)
-        elif header[0] & 0x08 == 0 and size + len(reader.message) > self.max_message:
-            self._refuse_size()
-        else:
-            reader.begin(header[0], size, header[2 + extra : 6 + extra])
+            return len(data)
+        reader.begin(header[0], size, header[2 + extra : 6 + extra])
+        if self.state == OPEN and reader.opcode < _CLOSE and size + len(reader.message) > self.max_message:
+            self.state = TOO_LARGE
         return pos + 6 + extra - known
 
     def _read_payload(self, reader: "_Reader", data: bytes, pos: int) -> int:
-        chunk = apply_mask(data[pos : pos + reader.left], reader.mask)
-        size = len(chunk)
-        reader.left -= size
-        if reader.left:
-            turn = size & 3
-            reader.mask = reader.mask[turn:] + reader.mask[:turn]
+        stop = min(pos + reader.left, len(data))
+        reader.left -= stop - pos
         if reader.opcode >= _CLOSE:
-            reader.control += chunk
-        else:
+            reader.control += reader.unmask(data[pos:stop])
+        elif self.state == OPEN:
+            chunk = reader.unmask(data[pos:stop])
             reader.message += chunk
             if reader.kind == _TEXT and not reader.take_text(chunk):
                 self._fail(INVALID_TEXT)
-        return pos + size
+        return stop
 
     def _end_frame(self, reader: "_Reader", messages: list[bytes]) -> None:
         if reader.opcode >= _CLOSE:
@@ -212,10 +208,11 @@ class WebSocket:
             self._reader = None
 
     def _end_message(self, reader: "_Reader", messages: list[bytes]) -> None:
-        if reader.text_tail:  # 8.1: the message ends within a character
-            self._fail(INVALID_TEXT)
-        elif self.state == OPEN:
-            messages.append(bytes(reader.message) if reader.kind == _TEXT else Binary(reader.message))
+        if self.state == OPEN:
+            if reader.text_tail:  # 8.1: the message ends within a character
+                self._fail(INVALID_TEXT)
+            else:
+                messages.append(bytes(reader.message) if reader.kind == _TEXT else Binary(reader.message))
         reader.kind = 0
         reader.message = bytearray()
 
@@ -242,22 +239,15 @@ class WebSocket:
             except UnicodeDecodeError:
                 self._fail(INVALID_TEXT)
                 return
-        if self.state == OPEN:
+        if self.state < CLOSING:
             self._queue(_frame(0x80 | _CLOSE, payload[:2]))
         self._end(CLOSED, code, reason)
 
     def _fail(self, code: int) -> None:
         """Fail the connection (7.1.7): say why, read nothing more."""
-        if self.state == OPEN:
+        if self.state < CLOSING:
             self._queue(frame_close(code))
         self._end(CLOSED, code, "")
-
-    def _refuse_size(self) -> None:
-        if self.state == OPEN:
-            self.state = TOO_LARGE
-            self._reader = None
-        else:
-            self._end(CLOSED, self.close_code, "")
 
     def _end(self, state: int, code: int, reason: str) -> None:
         self.state = state
@@ -298,6 +288,13 @@ class _Reader:
         self.mask = mask
         if self.opcode in (_TEXT, _BINARY):
             self.kind = self.opcode
+
+    def unmask(self, chunk: bytes) -> bytes:
+        """Unmask the next bytes of the payload (5.3)."""
+        turn = len(chunk) & 3
+        clear = apply_mask(chunk, self.mask)
+        self.mask = self.mask[turn:] + self.mask[:turn]
+        return clear
 
     def take_text(self, chunk: bytes) -> bool:
         """Check the next bytes of a text message; false as soon as they can't become UTF-8 (8.1)."""
