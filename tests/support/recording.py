@@ -1,5 +1,6 @@
 """Turns what a `Client` does and hears into a `View` for the checker."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -25,6 +26,10 @@ class Recorder:
 
     def __init__(self, name: str, *, contact: bool = True) -> None:
         self.view = View(name, contact)
+        self.delivered: list[Frame] = []
+        self.told: list[Output] = []
+        self.refusals: Counter[str] = Counter()
+        self.closes: list[Frame] = []
         self._keyed: dict[str, Issued] = {}
         self._numbered: dict[tuple[str | None, int], Issued] = {}
 
@@ -36,6 +41,10 @@ class Recorder:
     def frame(self, session: Session, frame: Frame) -> None:
         """A frame as it came, before the session looks at it: the answers are kept, repeats as well."""
         n = frame.get("n")
+        if frame["type"] == "error":
+            self.refusals[frame["code"]] += 1
+        if frame["type"] == "close":
+            self.closes.append(frame)
         if frame["type"] not in {"sent", "error"} or n is None:
             return
         if frame["type"] == "sent":
@@ -45,9 +54,22 @@ class Recorder:
 
     def output(self, output: Output) -> None:
         """What the session tells its application."""
+        if isinstance(output, Delivered):
+            self.delivered.append(output.frame)
+        self.told.append(output)
         step = _step(output)
         if step is not None:
             self.view.steps.append(step)
+
+    def positions(self) -> dict[str, int]:
+        """Where the view of each timeline stands."""
+        found: dict[str, int] = {}
+        for step in self.view.steps:
+            if step.kind is Kind.END:
+                found.pop(step.conversation, None)
+            else:
+                found[step.conversation] = step.seq
+        return found
 
     def _issued(self, session: Session, n: int) -> Issued:
         """The send that has a number; a number that was never given out is a bug of the server."""

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,14 +67,20 @@ class ServerProcess(Target):
     """`python -m unique_cs serve` over a data folder, on a port of loopback that it keeps over restarts."""
 
     def __init__(
-        self, data: Path, *, environ: Mapping[str, str] | None = None, core: int | None = None
+        self,
+        data: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        core: int | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
-        """`environ` adds to the settings; `core` pins the process to one processor core."""
+        """`environ` adds to the settings, `core` pins to one core, `prefix` goes before the command."""
         super().__init__("127.0.0.1", free_port())
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self._environ = self._settings() | dict(environ or {})
         self._core = core
+        self._command = (*prefix, sys.executable, "-m", "unique_cs", "serve")
         self._process: asyncio.subprocess.Process | None = None
 
     def _settings(self) -> dict[str, str]:
@@ -111,7 +117,7 @@ class ServerProcess(Target):
                 os.sched_setaffinity(0, {self._core})
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "unique_cs", "serve", env=self._environ, stdout=log, stderr=log
+                    *self._command, env=self._environ, stdout=log, stderr=log
                 )
             finally:
                 os.sched_setaffinity(0, allowed)

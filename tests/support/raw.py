@@ -1,0 +1,96 @@
+"""A WebSocket without a session behind it, for tests that break rules."""
+
+import asyncio
+import json
+from types import TracebackType
+from typing import Any, Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+DEADLINE = 10.0
+Frame = dict[str, Any]
+
+
+class RawSocket:
+    """Sends what it is told and keeps what it hears."""
+
+    def __init__(self, url: str) -> None:
+        self._url = "ws" + url.removeprefix("http") + "/ws"
+        self._socket: ClientConnection | None = None
+        self.connected: Frame = {}
+        self.token: str | None = None
+
+    async def __aenter__(self) -> Self:
+        self._socket = await connect(
+            self._url, ping_interval=None, compression=None, max_size=None, proxy=None
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.socket.close()
+
+    @property
+    def socket(self) -> ClientConnection:
+        assert self._socket is not None
+        return self._socket
+
+    async def connect(self, token: str | None, **fields: Any) -> Frame:
+        """Send `connect` and keep its answer in `connected`."""
+        self.token = token
+        await self.send({"type": "connect", "token": token, **fields})
+        self.connected = await self.receive("connected")
+        return self.connected
+
+    async def send(self, frame: Any) -> None:
+        await self.write(json.dumps(frame))
+
+    async def write(self, message: str | bytes) -> None:
+        """Any message at all, also when the server is closing already."""
+        try:
+            await self.socket.send(message)
+        except ConnectionClosed:
+            """What it said is read by the caller."""
+
+    async def next(self) -> Frame:
+        """The next frame."""
+        message = await asyncio.wait_for(self.socket.recv(), DEADLINE)
+        frame: Frame = json.loads(message)
+        return frame
+
+    async def receive(self, kind: str, **fields: Any) -> Frame:
+        """The next frame, which must be of this kind and carry these fields; signals are skipped."""
+        frame = await self.next()
+        while frame["type"] == "signal" and kind != "signal":
+            frame = await self.next()
+        assert frame["type"] == kind, frame
+        assert fields.items() <= frame.items(), frame
+        return frame
+
+    async def until(self, kind: str, **fields: Any) -> Frame:
+        """The next frame of this kind with these fields; others before it are passed over."""
+        while True:
+            frame = await self.next()
+            if frame["type"] == kind and fields.items() <= frame.items():
+                return frame
+
+    async def outcome(self) -> list[str]:
+        """What became of what was sent before: errors heard, then `open` or the code of the close."""
+        heard: list[str] = []
+        try:
+            await self.send({"type": "ping"})
+            while (frame := await self.next())["type"] != "pong":
+                if frame["type"] in {"error", "close"}:
+                    heard.append(f"{frame['type']} {frame['code']}")
+        except ConnectionClosed:
+            heard.append(str(self.socket.close_code))
+        else:
+            heard.append("open")
+        return heard
+
+    async def closed(self) -> int | None:
+        """Wait for the end; the code of the close."""
+        await asyncio.wait_for(self.socket.wait_closed(), DEADLINE)
+        return self.socket.close_code
