@@ -27,18 +27,22 @@ none), ours, or the one that a violation of the RFC was answered with (1002, 100
 
 import codecs
 import struct
+from collections.abc import Callable
 from typing import Final
 
+
+def xor_mask(data: bytes, mask: bytes) -> bytes:
+    """Masking and unmasking, one operation (5.3)."""
+    size = len(data)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+
+
+apply_mask: Callable[[bytes, bytes], bytes]
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # the helper is compiled and may be absent
-
-    def apply_mask(data: bytes, mask: bytes) -> bytes:  # type: ignore[misc]  # the helper takes more types
-        """Masking and unmasking, one operation (5.3)."""
-        size = len(data)
-        key = (mask * (size // 4 + 1))[:size]
-        return (int.from_bytes(data, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
-
+    apply_mask = xor_mask
 
 OPEN: Final = 0
 TOO_LARGE: Final = 1
