@@ -5,77 +5,77 @@ type Connected = ClientEvents['connected'];
 
 /** What a tab that comes later must be told: the actor, and each conversation's newest state as this tab knows it. */
 export class Heads {
-  private last: Connected | undefined;
-  private readonly heads = new Map<string, ConversationHead>();
+  #last: Connected | undefined;
+  readonly #heads = new Map<string, ConversationHead>();
 
   get actor(): Connected['actor'] | null {
-    return this.last?.actor ?? null;
+    return this.#last?.actor ?? null;
   }
 
   list(): readonly ConversationHead[] {
-    return [...this.heads.values()];
+    return [...this.#heads.values()];
   }
 
   position(conversation: string): Position | undefined {
-    const head = this.heads.get(conversation);
+    const head = this.#heads.get(conversation);
     return head && { epoch: head.epoch, seq: head.seq };
   }
 
   snapshot(): Connected | undefined {
-    return this.last && { ...this.last, conversations: this.list() };
+    return this.#last && { ...this.#last, conversations: this.list() };
   }
 
   fold<E extends EventName>(name: E, value: ClientEvents[E]): void {
     switch (name) {
       case 'connected':
-        return this.connected(value as Connected);
+        return this.#connected(value as Connected);
       case 'subscribed':
-        return this.join(value as ConversationHead);
+        return this.#join(value as ConversationHead);
       case 'unsubscribed':
-        return void this.heads.delete((value as ClientEvents['unsubscribed']).conversation);
+        return void this.#heads.delete((value as ClientEvents['unsubscribed']).conversation);
       case 'event':
-        return this.event(value as ClientEvent);
+        return this.#event(value as ClientEvent);
       case 'advance':
       case 'resync':
-        return this.move(value as ClientEvents['advance' | 'resync']);
+        return this.#move(value as ClientEvents['advance' | 'resync']);
       case 'signal':
-        return this.signal(value as SignalFrame);
+        return this.#signal(value as SignalFrame);
     }
   }
 
-  private connected(value: Connected): void {
-    if (this.last && this.last.actor.id !== value.actor.id) this.heads.clear();
-    this.last = value;
-    for (const head of value.conversations) this.join(head);
+  #connected(value: Connected): void {
+    if (this.#last && this.#last.actor.id !== value.actor.id) this.#heads.clear();
+    this.#last = value;
+    for (const head of value.conversations) this.#join(head);
   }
 
-  private join(head: ConversationHead): void {
-    const known = this.heads.get(head.id);
+  #join(head: ConversationHead): void {
+    const known = this.#heads.get(head.id);
     const ahead = known !== undefined && known.epoch === head.epoch && known.seq > head.seq;
-    this.heads.set(head.id, { ...known, ...head, seq: ahead ? known.seq : head.seq });
+    this.#heads.set(head.id, { ...known, ...head, seq: ahead ? known.seq : head.seq });
   }
 
-  private event(event: ClientEvent): void {
-    this.move(event);
-    if (event.name === 'conversation.status_changed') this.update(event.conversation, { status: event.data.status });
+  #event(event: ClientEvent): void {
+    this.#move(event);
+    if (event.name === 'conversation.status_changed') this.#update(event.conversation, { status: event.data.status });
   }
 
-  private move({ conversation, seq, ...rest }: { conversation: string; seq: number; epoch?: string }): void {
-    this.update(conversation, { seq, ...(rest.epoch === undefined ? {} : { epoch: rest.epoch }) });
+  #move({ conversation, seq, ...rest }: { conversation: string; seq: number; epoch?: string }): void {
+    this.#update(conversation, { seq, ...(rest.epoch === undefined ? {} : { epoch: rest.epoch }) });
   }
 
-  private signal(signal: SignalFrame): void {
+  #signal(signal: SignalFrame): void {
     if ((signal.name !== 'read' && signal.name !== 'delivered') || !signal.conversation || !signal.actor) return;
-    const head = this.heads.get(signal.conversation);
+    const head = this.#heads.get(signal.conversation);
     if (!head) return;
     const { actor } = signal;
-    if (actor.id === this.actor?.id) return this.update(head.id, { [signal.name]: Math.max(head[signal.name] ?? 0, signal.data.seq) });
-    this.update(head.id, { cursors: moved(head.cursors ?? [], { kind: actor.kind, id: actor.id }, signal.name, signal.data.seq) });
+    if (actor.id === this.actor?.id) return this.#update(head.id, { [signal.name]: Math.max(head[signal.name] ?? 0, signal.data.seq) });
+    this.#update(head.id, { cursors: moved(head.cursors ?? [], { kind: actor.kind, id: actor.id }, signal.name, signal.data.seq) });
   }
 
-  private update(conversation: string, change: Partial<ConversationHead>): void {
-    const head = this.heads.get(conversation);
-    if (head) this.heads.set(conversation, { ...head, ...change });
+  #update(conversation: string, change: Partial<ConversationHead>): void {
+    const head = this.#heads.get(conversation);
+    if (head) this.#heads.set(conversation, { ...head, ...change });
   }
 }
 

@@ -15,39 +15,50 @@ export type Emit = <E extends EventName>(name: E, value: ClientEvents[E]) => voi
 export class Leader implements Effects {
   readonly session: Session;
   /** Messages that were ever handed in: a tab may hand in again what it is not sure of. */
-  private readonly accepted: Set<string>;
-  private channel: Channel | undefined;
-  private token: string | undefined;
-  private attempt = 0;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private chain: Promise<unknown> = Promise.resolve();
-  private depth = 0;
-  private emissions: (() => void)[] = [];
-  private readonly api: Api;
+  readonly #accepted: Set<string>;
+  #channel: Channel | undefined;
+  #token: string | undefined;
+  #attempt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #chain: Promise<unknown> = Promise.resolve();
+  #depth = 0;
+  #emissions: (() => void)[] = [];
+  readonly #api: Api;
   /** Which tabs look at a conversation. */
-  private readonly watchers = new Map<string, Set<string>>();
+  readonly #watchers = new Map<string, Set<string>>();
+
+  readonly #options: ClientOptions;
+  readonly #transport: Transport;
+  readonly #store: SessionStore;
+  readonly #holder: string;
+  readonly #sink: Emit;
 
   constructor(
-    private readonly options: ClientOptions,
-    private readonly transport: Transport,
-    private readonly store: SessionStore,
-    private readonly holder: string,
+    options: ClientOptions,
+    transport: Transport,
+    store: SessionStore,
+    holder: string,
     saved: Saved,
-    private readonly sink: Emit,
+    sink: Emit,
   ) {
+    this.#options = options;
+    this.#transport = transport;
+    this.#store = store;
+    this.#holder = holder;
+    this.#sink = sink;
     this.session = new Session(this, options, saved);
-    this.accepted = new Set(saved.entries.map((entry) => entry.localId));
-    this.api = new Api(options.api ?? apiBase(options.url), () => this.token ?? null);
+    this.#accepted = new Set(saved.entries.map((entry) => entry.localId));
+    this.#api = new Api(options.api ?? apiBase(options.url), () => this.#token ?? null);
   }
 
   /** Runs one input of the core, then tells the listeners, then sets the clock. */
   run(input: (session: Session) => void): void {
-    this.depth += 1;
+    this.#depth += 1;
     try {
       input(this.session);
     } finally {
-      this.depth -= 1;
-      if (this.depth === 0) this.settle();
+      this.#depth -= 1;
+      if (this.#depth === 0) this.#settle();
     }
   }
 
@@ -57,7 +68,7 @@ export class Leader implements Effects {
         case 'start':
           return session.start();
         case 'send':
-          return this.accept(request.entry);
+          return this.#accept(request.entry);
         case 'retry':
           return session.retry(request.localId);
         case 'discard':
@@ -65,7 +76,7 @@ export class Leader implements Effects {
         case 'subscribe':
           return this.watch(request.conversation, tab, request.position);
         case 'unsubscribe':
-          return this.unwatch(request.conversation, tab);
+          return this.#unwatch(request.conversation, tab);
         case 'typing':
           return session.typing(request.conversation, request.want);
         case 'cursor':
@@ -77,17 +88,17 @@ export class Leader implements Effects {
   }
 
   watch(conversation: string, tab: string, position?: Position): void {
-    const tabs = this.watchers.get(conversation) ?? new Set();
-    this.watchers.set(conversation, tabs.add(tab));
+    const tabs = this.#watchers.get(conversation) ?? new Set();
+    this.#watchers.set(conversation, tabs.add(tab));
     this.run((session) => session.subscribe(conversation, position));
   }
 
   /** Leaves the connection and the store alone from now on; what was asked of the store is finished first. */
   async end(): Promise<void> {
     this.run((session) => session.stop());
-    clearTimeout(this.timer);
-    this.attempt += 1;
-    await this.chain;
+    clearTimeout(this.#timer);
+    this.#attempt += 1;
+    await this.#chain;
   }
 
   // -- effects
@@ -101,41 +112,41 @@ export class Leader implements Effects {
   }
 
   open(refused: boolean): void {
-    const attempt = ++this.attempt;
+    const attempt = ++this.#attempt;
     const current = (input: (session: Session) => void): void => {
-      if (attempt === this.attempt) this.run(input);
+      if (attempt === this.#attempt) this.run(input);
     };
-    const stale = refused ? this.token : undefined;
-    this.options.token(stale).then(
+    const stale = refused ? this.#token : undefined;
+    this.#options.token(stale).then(
       (token) => {
-        if (attempt === this.attempt) this.connect(token, current);
+        if (attempt === this.#attempt) this.#connect(token, current);
       },
       (error: unknown) => current((session) => session.tokenFailed(error instanceof Unauthorized)),
     );
   }
 
   frame(frame: ClientFrame): void {
-    const channel = this.channel;
-    this.after(() => channel?.send(frame));
+    const channel = this.#channel;
+    this.#after(() => channel?.send(frame));
   }
 
   close(code: number): void {
-    this.attempt += 1;
-    this.channel?.close(code);
-    this.channel = undefined;
+    this.#attempt += 1;
+    this.#channel?.close(code);
+    this.#channel = undefined;
   }
 
   save(change: Change): void {
-    this.after(() => within(STORE_TIMEOUT, this.store.apply(change, this.holder)));
+    this.#after(() => within(STORE_TIMEOUT, this.#store.apply(change, this.#holder)));
   }
 
   emit<E extends EventName>(name: E, value: ClientEvents[E]): void {
-    this.emissions.push(() => this.sink(name, value));
-    if (this.depth === 0) this.settle();
+    this.#emissions.push(() => this.#sink(name, value));
+    if (this.#depth === 0) this.#settle();
   }
 
   fetch(ticket: number, conversation: string, after: number): void {
-    this.api.events(conversation, { after, limit: PAGE_SIZE }).then(
+    this.#api.events(conversation, { after, limit: PAGE_SIZE }).then(
       (page) => this.run((session) => session.fetched(ticket, page)),
       () => this.run((session) => session.fetchFailed(ticket)),
     );
@@ -143,41 +154,41 @@ export class Leader implements Effects {
 
   // -- inside
 
-  private connect(token: string, current: (input: (session: Session) => void) => void): void {
-    this.token = token;
-    this.channel = this.transport(this.options.url, {
+  #connect(token: string, current: (input: (session: Session) => void) => void): void {
+    this.#token = token;
+    this.#channel = this.#transport(this.#options.url, {
       opened: () => current((session) => session.opened(token)),
       received: (frame) => current((session) => session.received(frame)),
       closed: (code) => current((session) => session.closed(code)),
     });
   }
 
-  private unwatch(conversation: string, tab: string): void {
-    const tabs = this.watchers.get(conversation);
+  #unwatch(conversation: string, tab: string): void {
+    const tabs = this.#watchers.get(conversation);
     tabs?.delete(tab);
     if (tabs && tabs.size > 0) return;
-    this.watchers.delete(conversation);
+    this.#watchers.delete(conversation);
     this.session.unsubscribe(conversation);
   }
 
-  private accept(entry: LocalMessage): void {
-    if (this.accepted.has(entry.localId)) return;
-    this.accepted.add(entry.localId);
+  #accept(entry: LocalMessage): void {
+    if (this.#accepted.has(entry.localId)) return;
+    this.#accepted.add(entry.localId);
     this.session.send(entry);
   }
 
   /** A store that fails costs the promise about reloads, not the message; a store that has another holder ends this one's sending. */
-  private after(step: () => unknown): void {
-    this.chain = this.chain.then(step).catch((error: unknown) => {
+  #after(step: () => unknown): void {
+    this.#chain = this.#chain.then(step).catch((error: unknown) => {
       if (error instanceof NotHolder) this.run((session) => session.stop('replaced'));
     });
   }
 
-  private settle(): void {
-    for (let emission = this.emissions.shift(); emission; emission = this.emissions.shift()) emission();
-    clearTimeout(this.timer);
+  #settle(): void {
+    for (let emission = this.#emissions.shift(); emission; emission = this.#emissions.shift()) emission();
+    clearTimeout(this.#timer);
     const next = this.session.nextTick();
     if (next === undefined) return;
-    this.timer = setTimeout(() => this.run((session) => session.tick()), Math.max(0, next - this.now()));
+    this.#timer = setTimeout(() => this.run((session) => session.tick()), Math.max(0, next - this.now()));
   }
 }

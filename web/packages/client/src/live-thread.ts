@@ -1,4 +1,4 @@
-import type { Actor, ConversationHead } from './frames';
+import type { Actor, ConversationHead, TimelineEvent } from './frames';
 import { Problem, type Api } from './rest';
 import { Thread, type ThreadItem } from './thread';
 import type { ClientEvent, Messaging } from './types';
@@ -17,36 +17,41 @@ export class LiveThread {
   loading = false;
   /** The first page is here, or the conversation is known to be empty. */
   ready = false;
-  private readonly ends: (() => void)[];
-  private closed = false;
-  private readonly timers = new Set<ReturnType<typeof setTimeout>>();
+  readonly #ends: (() => void)[];
+  #closed = false;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+
+  readonly #history: History;
+  readonly #changed: () => void;
 
   constructor(
     client: Messaging,
-    private readonly history: History,
+    history: History,
     readonly conversation: string,
     me: Actor,
-    private readonly changed: () => void,
-    options: { readonly orphans?: boolean } = {},
+    changed: () => void,
+    options: { readonly orphans?: boolean; readonly activities?: (event: TimelineEvent) => boolean } = {},
   ) {
-    this.thread = new Thread(conversation, me);
+    this.#history = history;
+    this.#changed = changed;
+    this.thread = new Thread(conversation, me, options.activities);
     const here = (id: string | undefined): boolean => id === conversation;
     const orphans = options.orphans ?? false;
     this.thread.setOutbox(client.outbox, orphans);
-    this.ends = [
-      client.on('event', (event) => here(event.conversation) && this.tell(() => this.thread.apply(event))),
-      client.on('advance', ({ conversation: id, seq }) => here(id) && this.tell(() => this.thread.advance(seq))),
-      client.on('resync', (resync) => here(resync.conversation) && this.resync(resync)),
-      client.on('outbox', (outbox) => this.tell(() => this.thread.setOutbox(outbox, orphans))),
-      client.on('subscribed', (head) => here(head.id) && this.joined(head)),
+    this.#ends = [
+      client.on('event', (event) => here(event.conversation) && this.#tell(() => this.thread.apply(event))),
+      client.on('advance', ({ conversation: id, seq }) => here(id) && this.#tell(() => this.thread.advance(seq))),
+      client.on('resync', (resync) => here(resync.conversation) && this.#resync(resync)),
+      client.on('outbox', (outbox) => this.#tell(() => this.thread.setOutbox(outbox, orphans))),
+      client.on('subscribed', (head) => here(head.id) && this.#joined(head)),
       client.on('connected', ({ conversations }) => {
         const head = conversations.find(({ id }) => id === conversation);
-        if (head) this.joined(head);
+        if (head) this.#joined(head);
       }),
       client.on('signal', (signal) => {
         if ((signal.name !== 'read' && signal.name !== 'delivered') || !here(signal.conversation) || !signal.actor) return;
         const { actor, data, name } = signal;
-        this.tell(() => this.thread.moveCursor(actor, name, data.seq));
+        this.#tell(() => this.thread.moveCursor(actor, name, data.seq));
       }),
     ];
     const head = client.conversations.find(({ id }) => id === conversation);
@@ -62,66 +67,66 @@ export class LiveThread {
   async older(): Promise<void> {
     if (this.loading || !this.more) return;
     const before = this.thread.oldest;
-    const page = await this.fetch(before > 0 ? { before, limit: PAGE } : { limit: PAGE, before: Number.MAX_SAFE_INTEGER });
+    const page = await this.#fetch(before > 0 ? { before, limit: PAGE } : { limit: PAGE, before: Number.MAX_SAFE_INTEGER });
     if (!page) return;
     this.more = page.more;
     this.ready = true;
-    this.tell(() => this.thread.load(page.events));
+    this.#tell(() => this.thread.load(page.events));
   }
 
   close(): void {
-    this.closed = true;
-    for (const timer of this.timers) clearTimeout(timer);
-    for (const end of this.ends) end();
+    this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const end of this.#ends) end();
   }
 
-  private joined(head: ConversationHead): void {
-    this.tell(() => this.thread.heard(head));
-    if (this.ready && head.seq > this.thread.head) void this.missed(this.thread.head, head.seq);
+  #joined(head: ConversationHead): void {
+    this.#tell(() => this.thread.heard(head));
+    if (this.ready && head.seq > this.thread.head) void this.#missed(this.thread.head, head.seq);
   }
 
   /** Reads what lies between the thread's head and the place from which events are given; tries until it has it. */
-  private async missed(from: number, upTo: number): Promise<void> {
-    for (let after = from; after < upTo && !this.closed; ) {
-      const page = await this.history.events(this.conversation, { after, limit: PAGE }).catch(() => undefined);
-      if (!page) return this.later(() => this.missed(after, upTo));
-      this.tell(() => this.thread.load(page.events));
+  async #missed(from: number, upTo: number): Promise<void> {
+    for (let after = from; after < upTo && !this.#closed; ) {
+      const page = await this.#history.events(this.conversation, { after, limit: PAGE }).catch(() => undefined);
+      if (!page) return this.#later(() => this.#missed(after, upTo));
+      this.#tell(() => this.thread.load(page.events));
       const last = page.events.at(-1)?.seq;
       if (!page.more || last === undefined) return;
       after = last;
     }
   }
 
-  private resync(resync: { after: number; events: readonly ClientEvent[]; seq: number }): void {
-    this.tell(() => this.thread.replace(resync.after, resync.events, resync.seq));
+  #resync(resync: { after: number; events: readonly ClientEvent[]; seq: number }): void {
+    this.#tell(() => this.thread.replace(resync.after, resync.events, resync.seq));
     if (resync.after === 0) this.more = false;
   }
 
-  private async fetch(page: { before: number; limit: number }): Promise<{ events: readonly ClientEvent[]; more: boolean } | undefined> {
+  async #fetch(page: { before: number; limit: number }): Promise<{ events: readonly ClientEvent[]; more: boolean } | undefined> {
     this.loading = true;
-    this.changed();
+    this.#changed();
     try {
-      return await this.history.events(this.conversation, page);
+      return await this.#history.events(this.conversation, page);
     } catch (error) {
-      if (!(error instanceof Problem) || error.status === 0 || error.status >= 500) this.later(() => this.older());
+      if (!(error instanceof Problem) || error.status === 0 || error.status >= 500) this.#later(() => this.older());
       return undefined;
     } finally {
       this.loading = false;
     }
   }
 
-  private later(again: () => Promise<void>): void {
-    if (this.closed) return;
+  #later(again: () => Promise<void>): void {
+    if (this.#closed) return;
     const timer = setTimeout(() => {
-      this.timers.delete(timer);
+      this.#timers.delete(timer);
       void again();
     }, RETRY);
-    this.timers.add(timer);
+    this.#timers.add(timer);
   }
 
-  private tell(change: () => void): void {
-    if (this.closed) return;
+  #tell(change: () => void): void {
+    if (this.#closed) return;
     change();
-    this.changed();
+    this.#changed();
   }
 }

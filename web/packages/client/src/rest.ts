@@ -34,10 +34,14 @@ type TokenSource = () => string | null | Promise<string | null>;
 
 /** JSON over HTTP with a bearer token. */
 export class Api {
+  readonly #token: TokenSource;
+
   constructor(
     readonly base: string,
-    private readonly token: TokenSource = () => null,
-  ) {}
+    token: TokenSource = () => null,
+  ) {
+    this.#token = token;
+  }
 
   get<T>(path: string, options?: RequestOptions): Promise<T> {
     return this.request<T>('GET', path, undefined, options);
@@ -49,7 +53,7 @@ export class Api {
 
   /** Rejects with `Problem` for every answer that is not 2xx, and when there is no answer. */
   async request<T>(method: string, path: string, body?: unknown, options: RequestOptions = {}): Promise<T> {
-    const token = options.token === undefined ? await this.token() : options.token;
+    const token = options.token === undefined ? await this.#token() : options.token;
     const headers = {
       accept: 'application/json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -48,17 +48,17 @@ export function inOrder(entries: Iterable<LocalMessage>): LocalMessage[] {
 
 /** Lives as long as the page, for one holder. */
 export class MemoryStore implements SessionStore {
-  private record = FRESH;
-  private readonly entries = new Map<string, LocalMessage>();
+  #record = FRESH;
+  readonly #entries = new Map<string, LocalMessage>();
 
   async claim(): Promise<Saved> {
-    return { record: this.record, entries: inOrder(this.entries.values()) };
+    return { record: this.#record, entries: inOrder(this.#entries.values()) };
   }
 
   async apply(change: Change): Promise<void> {
-    if (change.record) this.record = change.record;
-    for (const entry of change.put ?? []) this.entries.set(entry.localId, entry);
-    for (const id of change.remove ?? []) this.entries.delete(id);
+    if (change.record) this.#record = change.record;
+    for (const entry of change.put ?? []) this.#entries.set(entry.localId, entry);
+    for (const id of change.remove ?? []) this.#entries.delete(id);
   }
 
   close(): void {}
@@ -71,7 +71,11 @@ const HOLDER_KEY = 'holder';
 
 /** One IndexedDB database for each session store; every change is one transaction with strict durability. */
 export class IndexedDbStore implements SessionStore {
-  private constructor(private readonly db: IDBDatabase) {}
+  readonly #db: IDBDatabase;
+
+  private constructor(db: IDBDatabase) {
+    this.#db = db;
+  }
 
   /** Rejects where IndexedDB is missing or refused (some private modes). */
   static async open(name: string): Promise<IndexedDbStore> {
@@ -86,7 +90,7 @@ export class IndexedDbStore implements SessionStore {
   }
 
   async claim(holder: string): Promise<Saved> {
-    const tx = this.transaction();
+    const tx = this.#transaction();
     tx.objectStore(RECORD).put(holder, HOLDER_KEY);
     const record = done<SessionRecord | undefined>(tx.objectStore(RECORD).get(SESSION_KEY));
     const entries = done<LocalMessage[]>(tx.objectStore(OUTBOX).getAll());
@@ -94,7 +98,7 @@ export class IndexedDbStore implements SessionStore {
   }
 
   apply(change: Change, holder?: string): Promise<void> {
-    const tx = this.transaction();
+    const tx = this.#transaction();
     const settled = completed(tx);
     if (holder === undefined) {
       write(tx, change);
@@ -113,11 +117,11 @@ export class IndexedDbStore implements SessionStore {
   }
 
   close(): void {
-    this.db.close();
+    this.#db.close();
   }
 
-  private transaction(): IDBTransaction {
-    return this.db.transaction([RECORD, OUTBOX], 'readwrite', { durability: 'strict' });
+  #transaction(): IDBTransaction {
+    return this.#db.transaction([RECORD, OUTBOX], 'readwrite', { durability: 'strict' });
   }
 }
 

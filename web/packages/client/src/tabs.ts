@@ -36,13 +36,16 @@ export interface Tabs {
 
 /** Web Locks choose the leader, a BroadcastChannel carries the words. Both need a secure context. */
 export class WebTabs implements Tabs {
-  private readonly channel: BroadcastChannel;
-  private release: (() => void) | undefined;
-  private queued = new AbortController();
-  private callbacks: { lead: () => void; lost: () => void } | undefined;
+  readonly #channel: BroadcastChannel;
+  #release: (() => void) | undefined;
+  #queued = new AbortController();
+  #callbacks: { lead: () => void; lost: () => void } | undefined;
 
-  constructor(private readonly name: string) {
-    this.channel = new BroadcastChannel(name);
+  readonly #name: string;
+
+  constructor(name: string) {
+    this.#name = name;
+    this.#channel = new BroadcastChannel(name);
   }
 
   static get available(): boolean {
@@ -50,44 +53,44 @@ export class WebTabs implements Tabs {
   }
 
   post(message: TabMessage): void {
-    this.channel.postMessage(message);
+    this.#channel.postMessage(message);
   }
 
   listen(listener: (message: TabMessage) => void): void {
-    this.channel.onmessage = (event: MessageEvent<TabMessage>) => listener(event.data);
+    this.#channel.onmessage = (event: MessageEvent<TabMessage>) => listener(event.data);
   }
 
   campaign(lead: () => void, lost: () => void): void {
-    this.callbacks = { lead, lost };
-    this.request({ signal: this.queued.signal });
+    this.#callbacks = { lead, lost };
+    this.#request({ signal: this.#queued.signal });
   }
 
   seize(): void {
-    this.queued.abort();
-    this.queued = new AbortController();
-    this.request({ steal: true });
+    this.#queued.abort();
+    this.#queued = new AbortController();
+    this.#request({ steal: true });
   }
 
   leave(): void {
-    this.callbacks = undefined;
-    this.queued.abort();
-    this.release?.();
-    this.channel.close();
+    this.#callbacks = undefined;
+    this.#queued.abort();
+    this.#release?.();
+    this.#channel.close();
   }
 
-  private request(options: LockOptions): void {
+  #request(options: LockOptions): void {
     const held = (): Promise<void> =>
       new Promise((release) => {
-        this.release = release;
-        this.callbacks?.lead();
+        this.#release = release;
+        this.#callbacks?.lead();
       });
-    navigator.locks.request(this.name, options, held).catch(() => this.gone());
+    navigator.locks.request(this.#name, options, held).catch(() => this.#gone());
   }
 
   /** Either the queued request was taken back, or a held lock was stolen. */
-  private gone(): void {
-    if (!this.release) return;
-    this.release = undefined;
-    this.callbacks?.lost();
+  #gone(): void {
+    if (!this.#release) return;
+    this.#release = undefined;
+    this.#callbacks?.lost();
   }
 }

@@ -41,11 +41,11 @@ type Edit = { readonly body?: Body; readonly deleted: boolean };
 
 /** One conversation as it is shown: events in order of `seq`, then what is still on its way. Knows nothing of the network. */
 export class Thread {
-  private readonly events = new Map<number, ClientEvent>();
-  private readonly localKeys = new Map<string, string>();
-  private pending: readonly LocalMessage[] = [];
-  private cursors: readonly Cursor[] = [];
-  private cache: readonly ThreadItem[] | undefined;
+  readonly #events = new Map<number, ClientEvent>();
+  readonly #localKeys = new Map<string, string>();
+  #pending: readonly LocalMessage[] = [];
+  #cursors: readonly Cursor[] = [];
+  #cache: readonly ThreadItem[] | undefined;
   /** The highest `seq` up to which all is here (0: nothing). */
   head = 0;
   /** The lowest `seq` that is here. */
@@ -53,30 +53,38 @@ export class Thread {
   /** The caller's own read cursor. */
   read = 0;
 
+  readonly #me: Actor;
+  readonly #activities: (event: TimelineEvent) => boolean;
+
   constructor(
     readonly conversation: string,
-    private readonly me: Actor,
-  ) {}
+    me: Actor,
+    /** Which events other than messages are shown. */
+    activities: (event: TimelineEvent) => boolean = () => true,
+  ) {
+    this.#me = me;
+    this.#activities = activities;
+  }
 
   /** A page of history, or the events that were missed. */
   load(events: readonly ClientEvent[]): void {
-    for (const event of events) this.put(event);
-    this.changed();
+    for (const event of events) this.#put(event);
+    this.#changed();
   }
 
   apply(event: ClientEvent): void {
-    this.put(event);
+    this.#put(event);
     this.advance(event.seq);
   }
 
   advance(seq: number): void {
     this.head = Math.max(this.head, seq);
-    this.changed();
+    this.#changed();
   }
 
   /** What a `resync` says: all above `after` is replaced. */
   replace(after: number, events: readonly ClientEvent[], head: number): void {
-    for (const seq of this.events.keys()) if (seq > after) this.events.delete(seq);
+    for (const seq of this.#events.keys()) if (seq > after) this.#events.delete(seq);
     if (after === 0) this.oldest = 0;
     this.head = after;
     this.load(events);
@@ -87,77 +95,77 @@ export class Thread {
   heard(conversation: Pick<ConversationHead, 'read' | 'cursors'>): void {
     this.read = Math.max(this.read, conversation.read ?? 0);
     for (const { actor, read, delivered } of conversation.cursors ?? []) {
-      this.cursors = moved(moved(this.cursors, actor, 'read', read), actor, 'delivered', delivered);
+      this.#cursors = moved(moved(this.#cursors, actor, 'read', read), actor, 'delivered', delivered);
     }
-    this.changed();
+    this.#changed();
   }
 
   moveCursor(actor: Actor, kind: 'read' | 'delivered', seq: number): void {
-    if (actor.kind === this.me.kind && actor.id === this.me.id) {
+    if (actor.kind === this.#me.kind && actor.id === this.#me.id) {
       if (kind === 'read') this.read = Math.max(this.read, seq);
     } else {
-      this.cursors = moved(this.cursors, { kind: actor.kind, id: actor.id }, kind, seq);
+      this.#cursors = moved(this.#cursors, { kind: actor.kind, id: actor.id }, kind, seq);
     }
-    this.changed();
+    this.#changed();
   }
 
   /** The client's whole outbox; `orphans`: messages without a conversation belong here too. */
   setOutbox(outbox: readonly LocalMessage[], orphans = false): void {
-    this.pending = outbox.filter((entry) => entry.conversation === this.conversation || (orphans && entry.conversation === undefined));
-    this.changed();
+    this.#pending = outbox.filter((entry) => entry.conversation === this.conversation || (orphans && entry.conversation === undefined));
+    this.#changed();
   }
 
   /** Messages of the others above our read cursor. */
   get unread(): number {
-    return this.messages().filter((event) => event.seq > this.read && this.side(event.actor) === 'theirs').length;
+    return this.#messages().filter((event) => event.seq > this.read && this.#side(event.actor) === 'theirs').length;
   }
 
   /** The seq of the newest message of the others (0: none): what to mark read. */
   get newestTheirs(): number {
-    return this.messages().findLast((event) => this.side(event.actor) === 'theirs')?.seq ?? 0;
+    return this.#messages().findLast((event) => this.#side(event.actor) === 'theirs')?.seq ?? 0;
   }
 
   items(): readonly ThreadItem[] {
-    this.cache ??= grouped(withDays([...this.eventItems(), ...this.pendingItems()]));
-    return this.cache;
+    this.#cache ??= grouped(withDays([...this.#eventItems(), ...this.#pendingItems()]));
+    return this.#cache;
   }
 
-  private changed(): void {
-    this.cache = undefined;
+  #changed(): void {
+    this.#cache = undefined;
   }
 
-  private put(event: ClientEvent): void {
-    if (event.localId !== undefined) this.localKeys.set(event.id, event.localId);
-    this.events.set(event.seq, event);
+  #put(event: ClientEvent): void {
+    if (event.localId !== undefined) this.#localKeys.set(event.id, event.localId);
+    this.#events.set(event.seq, event);
     this.oldest = this.oldest === 0 ? event.seq : Math.min(this.oldest, event.seq);
     this.head = Math.max(this.head, event.seq);
   }
 
-  private sorted(): ClientEvent[] {
-    return [...this.events.values()].sort((a, b) => a.seq - b.seq);
+  #sorted(): ClientEvent[] {
+    return [...this.#events.values()].sort((a, b) => a.seq - b.seq);
   }
 
-  private messages(): MessageCreated[] {
-    return this.sorted().filter((event): event is MessageCreated => event.name === 'message.created');
+  #messages(): MessageCreated[] {
+    return this.#sorted().filter((event): event is MessageCreated => event.name === 'message.created');
   }
 
-  private side(actor: Actor): 'ours' | 'theirs' {
-    return (actor.kind === 'contact') === (this.me.kind === 'contact') ? 'ours' : 'theirs';
+  #side(actor: Actor): 'ours' | 'theirs' {
+    return (actor.kind === 'contact') === (this.#me.kind === 'contact') ? 'ours' : 'theirs';
   }
 
-  private eventItems(): ThreadItem[] {
-    const edits = this.edits();
-    const reach = { read: this.reach('read'), delivered: this.reach('delivered') };
-    return this.sorted().flatMap((event): ThreadItem[] => {
-      if (event.name === 'message.created') return [this.messageItem(event, edits.get(event.id), reach)];
+  #eventItems(): ThreadItem[] {
+    const edits = this.#edits();
+    const reach = { read: this.#reach('read'), delivered: this.#reach('delivered') };
+    return this.#sorted().flatMap((event): ThreadItem[] => {
+      if (event.name === 'message.created') return [this.#messageItem(event, edits.get(event.id), reach)];
       if (event.name === 'message.edited' || event.name === 'message.deleted') return [];
-      return [{ kind: 'activity', key: event.id, time: event.time, event }];
+      return this.#activities(event) ? [{ kind: 'activity', key: event.id, time: event.time, event }] : [];
     });
   }
 
-  private messageItem(event: MessageCreated & { localId?: string }, edit: Edit | undefined, reach: { read: number; delivered: number }): MessageItem {
-    const localId = event.localId ?? this.localKeys.get(event.id);
-    const side = this.side(event.actor);
+  #messageItem(event: MessageCreated & { localId?: string }, edit: Edit | undefined, reach: { read: number; delivered: number }): MessageItem {
+    const localId = event.localId ?? this.#localKeys.get(event.id);
+    const side = this.#side(event.actor);
     const mark: Mark = event.seq <= reach.read ? 'read' : event.seq <= reach.delivered ? 'delivered' : 'sent';
     return {
       kind: 'message',
@@ -168,7 +176,7 @@ export class Thread {
       time: event.time,
       actor: event.actor,
       side,
-      own: event.actor.kind === this.me.kind && event.actor.id === this.me.id,
+      own: event.actor.kind === this.#me.kind && event.actor.id === this.#me.id,
       body: edit?.body ?? event.data.body,
       private: event.data.private ?? false,
       edited: edit?.body !== undefined,
@@ -180,30 +188,30 @@ export class Thread {
   }
 
   /** Read is delivered, too. */
-  private reach(kind: 'read' | 'delivered'): number {
-    const theirs = this.cursors.filter((cursor) => (cursor.actor.kind === 'contact') !== (this.me.kind === 'contact'));
+  #reach(kind: 'read' | 'delivered'): number {
+    const theirs = this.#cursors.filter((cursor) => (cursor.actor.kind === 'contact') !== (this.#me.kind === 'contact'));
     return Math.max(0, ...theirs.map((cursor) => (kind === 'read' ? cursor.read : Math.max(cursor.read, cursor.delivered))));
   }
 
-  private edits(): Map<string, Edit> {
+  #edits(): Map<string, Edit> {
     const edits = new Map<string, Edit>();
-    for (const event of this.sorted()) {
+    for (const event of this.#sorted()) {
       if (event.name === 'message.edited') edits.set(event.data.message, { body: event.data.body, deleted: false });
       else if (event.name === 'message.deleted') edits.set(event.data.message, { deleted: true });
     }
     return edits;
   }
 
-  private pendingItems(): MessageItem[] {
-    const settled = new Set(this.localKeys.values());
-    return this.pending
+  #pendingItems(): MessageItem[] {
+    const settled = new Set(this.#localKeys.values());
+    return this.#pending
       .filter((entry) => !settled.has(entry.localId))
       .map((entry) => ({
         kind: 'message',
         key: entry.localId,
         localId: entry.localId,
         time: entry.createdAt,
-        actor: this.me,
+        actor: this.#me,
         side: 'ours',
         own: true,
         body: entry.body,

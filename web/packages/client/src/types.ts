@@ -69,6 +69,7 @@ export interface Messaging {
   /** The position up to which events of the conversation were given, if it is subscribed. */
   position(conversation: string): Position | undefined;
   /** Connects; while `reconnecting` it tries now rather than at `retryAt`, unless the server asked for a longer pause. */
+  /** Connects, or tries again now if it waits for the next attempt. */
   start(): void;
   /** Ends the connection; numbered messages stay in the store for the next start. */
   stop(): Promise<void>;

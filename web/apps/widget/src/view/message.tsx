@@ -1,0 +1,84 @@
+import type { MessageItem } from '@unique-cs/client';
+import { colourIndex, initials } from '@unique-cs/design';
+import type { JSX } from 'preact';
+import type { TextKey, Words } from '../i18n';
+import type { Panel } from '../panel';
+import { BodyView, bare } from './body';
+import { MARKS, Person } from './icons';
+
+const COLOURS = 6;
+
+interface Props {
+  item: MessageItem;
+  panel: Panel;
+  words: Words;
+  /** The newest message: only its choices can still be made. */
+  last: boolean;
+}
+
+export function Message({ item, panel, words, last }: Props): JSX.Element {
+  const ours = item.side === 'ours';
+  const classes = ['message', ours ? 'ours' : 'theirs', item.first && 'first', item.last && 'last', item.mark === 'failed' && 'bad'];
+  return (
+    <article class={classes.filter(Boolean).join(' ')} aria-label={ours ? words.t('you') : name(item, words)}>
+      {!ours && <Avatar item={item} words={words} />}
+      <div class="column">
+        {!ours && item.first && <span class="name">{name(item, words)}</span>}
+        <div class={`bubble ${bare(item.body) && !item.deleted ? 'bare' : ''}`} dir="auto">
+          {item.deleted ? <em>{words.t('deleted')}</em> : <BodyView body={item.body} panel={panel} words={words} active={last && !ours} />}
+        </div>
+        <Meta item={item} panel={panel} words={words} />
+      </div>
+    </article>
+  );
+}
+
+function Avatar({ item, words }: { item: MessageItem; words: Words }): JSX.Element {
+  if (!item.last) return <span class="avatar" />;
+  const staff = item.actor.kind === 'agent' && item.actor.name;
+  return (
+    <span class={`avatar tint${colourIndex(item.actor.id, COLOURS)}`} aria-hidden="true">
+      {staff ? initials(name(item, words)) : <Person />}
+    </span>
+  );
+}
+
+function name({ actor }: MessageItem, { t }: Words): string {
+  return actor.name ?? t(actor.kind === 'bot' ? 'assistant' : 'team');
+}
+
+/** Time and how far it came; under the last of a group, and wherever something is not as it should be. */
+function Meta({ item, panel, words: { t, clock, full } }: { item: MessageItem; panel: Panel; words: Words }): JSX.Element | null {
+  const { mark, localId } = item;
+  if (mark === 'failed' && localId !== undefined) {
+    return (
+      <div class="meta failed" role="alert">
+        <MARKS.failed /> {t(failure(item))}
+        <button type="button" onClick={() => panel.retry(localId)}>
+          {t('retry')}
+        </button>
+        <button type="button" onClick={() => panel.discard(localId)}>
+          {t('discard')}
+        </button>
+      </div>
+    );
+  }
+  if (!item.last && mark !== 'sending') return null;
+  const Mark = mark && MARKS[mark];
+  return (
+    <div class="meta">
+      {item.edited && <span>{t('edited')}</span>}
+      {mark === 'sending' ? <span>{t('sending')}</span> : <time dateTime={new Date(item.time).toISOString()} title={full(item.time)}>{clock(item.time)}</time>}
+      {Mark && (
+        <span class={`mark ${mark}`} role="img" aria-label={t(mark)} title={t(mark)}>
+          <Mark />
+        </span>
+      )}
+    </div>
+  );
+}
+
+function failure({ error }: MessageItem): TextKey {
+  if (error?.code === 'too_large') return 'failedTooLarge';
+  return error?.code === 'rate_limited' ? 'failedLimited' : 'failed';
+}
