@@ -8,6 +8,8 @@ export interface TimeWriter {
   clock(time: number): string;
   /** now, 4m, 3h, yesterday's weekday, else the date: as short as a list row needs. */
   ago(time: number, now: number): string;
+  /** now, 4 minutes ago, yesterday: in a sentence. */
+  since(time: number, now: number): string;
   /** Today, Yesterday, or the date: the line between two days of a thread. */
   day(time: number, now: number): string;
   /** Date and time in full, for tooltips. */
@@ -40,7 +42,7 @@ export function createTimeWriter(locale: string, words: { now: string }): TimeWr
   const date = new Intl.DateTimeFormat(locale, { month: 'short', day: 'numeric' });
   const dated = new Intl.DateTimeFormat(locale, { year: 'numeric', month: 'short', day: 'numeric' });
   const long = new Intl.DateTimeFormat(locale, { weekday: 'long', month: 'long', day: 'numeric' });
-  const full = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
+  const full = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' });
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
   const [second, minute, hour] = [unit(locale, 'second'), unit(locale, 'minute'), unit(locale, 'hour')];
   const sameYear = (a: number, b: number) => new Date(a).getFullYear() === new Date(b).getFullYear();
@@ -55,6 +57,13 @@ export function createTimeWriter(locale: string, words: { now: string }): TimeWr
       if (daysBetween(time, now) === 0) return hour.format(Math.floor(past / HOUR));
       if (daysBetween(time, now) < 7) return weekday.format(time);
       return sameYear(time, now) ? date.format(time) : dated.format(time);
+    },
+    since(time, now) {
+      const past = Math.max(0, now - time);
+      if (past < MINUTE) return words.now;
+      if (past < HOUR) return relative.format(-Math.floor(past / MINUTE), 'minute');
+      if (past < DAY) return relative.format(-Math.floor(past / HOUR), 'hour');
+      return relative.format(-daysBetween(time, now), 'day');
     },
     day(time, now) {
       const days = daysBetween(time, now);

@@ -6,6 +6,7 @@ import type { Contact, Conversation, Status } from '../model';
 import { isFromContact } from '../model';
 import { initialState, type Entry } from '../state/state';
 import { createStore, type Store } from '../state/store';
+import { KEPT_EVENTS } from '../state/thread';
 import { Lists } from './lists';
 import { Threads } from './threads';
 
@@ -92,6 +93,7 @@ export class Desk {
   seen(id: string): void {
     const { conversations, threads } = this.store.get();
     const [entry, last] = [conversations[id], threads[id]?.events.at(-1)];
+    if ((threads[id]?.events.length ?? 0) > 2 * KEPT_EVENTS) this.store.dispatch({ type: 'trim', id });
     if (!entry || !last || (entry.read >= last.seq && entry.unread === 0)) return;
     this.client.read(id, last.seq);
     this.store.dispatch({ type: 'read', id, seq: last.seq });

@@ -1,5 +1,5 @@
-import { CloudOff, LoaderCircle, MonitorUp, TriangleAlert, X } from 'lucide-react';
-import { useEffect, useState, type ReactNode } from 'react';
+import { Check, CloudOff, LoaderCircle, MonitorUp, TriangleAlert, X } from 'lucide-react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Status } from '@unique-cs/client';
 import { useT } from '../i18n';
 import { Button, IconButton } from '../ui/Button';
@@ -9,6 +9,7 @@ import css from './Banner.module.css';
 /** A first connection that takes longer than this is worth a word. */
 const PATIENCE_MS = 1_000;
 const TOAST_MS = 6_000;
+const BACK_MS = 2_500;
 
 function useBrowserOnline(): boolean {
   const [online, setOnline] = useState(navigator.onLine);
@@ -52,13 +53,40 @@ export function Banner() {
   const link = useDeskState((state) => state.link);
   const slow = usePatience(link.state === 'connecting');
   const browserOnline = useBrowserOnline();
+  const back = useJustBack(link.state === 'online');
   if (link.state === 'stopped') return <Stopped link={link} />;
   if (!browserOnline) return <Offline />;
   if (link.state === 'reconnecting') return <Reconnecting link={link} />;
-  return slow ? <Connecting /> : null;
+  if (slow) return <Connecting />;
+  return back ? <Back /> : null;
 }
 
-function Strip({ tone, icon, children, action }: { tone: 'warn' | 'danger' | 'calm'; icon: ReactNode; children: ReactNode; action?: ReactNode }) {
+/** True for a moment after a lost connection has come back. */
+function useJustBack(online: boolean): boolean {
+  const [back, setBack] = useState(false);
+  const wasOnline = useRef(online);
+  const wasLost = useRef(false);
+  useEffect(() => {
+    if (wasOnline.current && !online) wasLost.current = true;
+    wasOnline.current = online;
+    if (!online || !wasLost.current) return;
+    wasLost.current = false;
+    setBack(true);
+    const timer = setTimeout(() => setBack(false), BACK_MS);
+    return () => {
+      clearTimeout(timer);
+      setBack(false);
+    };
+  }, [online]);
+  return back;
+}
+
+function Back() {
+  const t = useT();
+  return <Strip tone="ok" icon={<Check size={16} />}>{t('connection.back')}</Strip>;
+}
+
+function Strip({ tone, icon, children, action }: { tone: 'warn' | 'danger' | 'calm' | 'ok'; icon: ReactNode; children: ReactNode; action?: ReactNode }) {
   return (
     <div className={css.strip} data-tone={tone} role="status">
       {icon}

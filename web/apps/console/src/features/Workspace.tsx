@@ -28,10 +28,18 @@ function useTitle(): void {
   }, [t, unread]);
 }
 
-/** The conversation below or above the open one, or the first. */
-function neighbour(ids: readonly string[], open: string | null, step: 1 | -1): string | undefined {
+/** The conversation below or above the open one; one that has left the list is taken to be where it was. */
+function useNeighbour(ids: readonly string[], open: string | null): (step: 1 | -1) => string | undefined {
+  const place = useRef(0);
   const index = open ? ids.indexOf(open) : -1;
-  return index < 0 ? ids[0] : ids[index + step];
+  useEffect(() => {
+    if (index >= 0) place.current = index;
+  }, [index]);
+  return (step) => {
+    if (!open) return ids[0];
+    if (index >= 0) return ids[index + step];
+    return ids[Math.min(step === 1 ? place.current : place.current - 1, ids.length - 1)];
+  };
 }
 
 interface Parts {
@@ -47,8 +55,9 @@ interface Parts {
 function useCommands({ listed, open, composer, toggleContact, showPalette, back }: Parts): Record<CommandName, () => void> {
   const desk = useDesk();
   const entry = () => (open ? desk.store.get().conversations[open] : undefined);
+  const neighbour = useNeighbour(listed.ids, open);
   const move = (step: 1 | -1) => {
-    const id = neighbour(listed.ids, open, step);
+    const id = neighbour(step);
     if (id) go({ page: 'desk', conversation: id });
   };
   const view = (name: Listed['view']) => () => {

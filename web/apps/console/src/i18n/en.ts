@@ -18,7 +18,6 @@ export const en = {
   'signin.failed': 'Signing in did not work: {reason}',
   'signin.ended': 'Your session has ended. Please sign in again.',
   'signin.signedout': 'You are signed out.',
-  'signin.forgot': 'Forgot your password? An owner of this account can set a new one.',
 
   'rail.label': 'Main',
   'rail.conversations': 'Conversations',
@@ -51,7 +50,6 @@ export const en = {
   'list.error': 'The list could not be loaded.',
   'list.retry': 'Try again',
   'list.more': 'Loading more…',
-  'list.results': { one: '{count} result', other: '{count} results' },
   'list.empty.mine.title': 'Nothing on your desk',
   'list.empty.mine.text': 'Conversations assigned to you appear here. Take one from Waiting to begin.',
   'list.empty.mine.action': 'Show who is waiting',
@@ -162,7 +160,6 @@ export const en = {
   'contact.verified.hint': 'The site has signed who this is',
   'contact.unverified': 'Not identified',
   'contact.unverified.hint': 'Name and e-mail are what the visitor typed',
-  'contact.email': 'E-mail',
   'contact.identifier': 'Identifier',
   'contact.since': 'First seen',
   'contact.page': 'On page',
@@ -239,7 +236,7 @@ export const en = {
   'settings.desktop.denied': 'Your browser blocks notifications from this address. Allow them in its site settings.',
   'settings.desktop.unsupported': 'This browser cannot show notifications here.',
   'settings.sessions': 'Where you are signed in',
-  'settings.sessions.text': 'End a session you do not recognise, then change your password.',
+  'settings.sessions.text': 'Sign out a device that you do not know or no longer use.',
   'settings.sessions.current': 'This device',
   'settings.sessions.end': 'Sign out',
   'settings.sessions.endlabel': 'Sign out {device}',
@@ -268,7 +265,6 @@ export const en = {
   'notify.title': 'New message from {name}',
   'notify.waiting': '{name} is waiting',
   'title.unread': '({count}) {title}',
-  'error.network': 'no connection to the server',
 } satisfies Record<string, Text>;
 
 export type Key = keyof typeof en;

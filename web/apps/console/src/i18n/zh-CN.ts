@@ -19,7 +19,6 @@ export const zhCN: Dictionary<Key> = {
   'signin.failed': '登录失败：{reason}',
   'signin.ended': '登录已失效，请重新登录。',
   'signin.signedout': '你已退出登录。',
-  'signin.forgot': '忘记密码？请联系账号所有者重新设置。',
 
   'rail.label': '主导航',
   'rail.conversations': '会话',
@@ -52,7 +51,6 @@ export const zhCN: Dictionary<Key> = {
   'list.error': '会话列表加载失败。',
   'list.retry': '重试',
   'list.more': '正在加载更多…',
-  'list.results': '{count} 条结果',
   'list.empty.mine.title': '手头没有会话',
   'list.empty.mine.text': '分配给你的会话会显示在这里，先从“待接待”中领取一个吧。',
   'list.empty.mine.action': '查看待接待',
@@ -163,7 +161,6 @@ export const zhCN: Dictionary<Key> = {
   'contact.verified.hint': '身份由你的网站签名确认',
   'contact.unverified': '未认证',
   'contact.unverified.hint': '姓名与邮箱由访客自行填写',
-  'contact.email': '邮箱',
   'contact.identifier': '用户标识',
   'contact.since': '首次来访',
   'contact.page': '正在浏览',
@@ -240,7 +237,7 @@ export const zhCN: Dictionary<Key> = {
   'settings.desktop.denied': '浏览器已阻止此网址的通知，请在网站设置中允许。',
   'settings.desktop.unsupported': '此浏览器无法在这里显示通知。',
   'settings.sessions': '登录设备',
-  'settings.sessions.text': '发现陌生设备时请立即退出，并修改密码。',
+  'settings.sessions.text': '不认识或不再使用的设备，请在此退出登录。',
   'settings.sessions.current': '当前设备',
   'settings.sessions.end': '退出',
   'settings.sessions.endlabel': '退出 {device}',
@@ -269,5 +266,4 @@ export const zhCN: Dictionary<Key> = {
   'notify.title': '{name}发来新消息',
   'notify.waiting': '{name}正在等待接待',
   'title.unread': '({count}) {title}',
-  'error.network': '无法连接服务器',
 };

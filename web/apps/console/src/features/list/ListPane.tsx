@@ -2,10 +2,12 @@ import { ArrowUp, ListFilter, Search, X } from 'lucide-react';
 import { useCallback, type ReactNode } from 'react';
 import { useT, type T } from '../../i18n';
 import { unreadMine, waitingCount } from '../../state/select';
+import { PHONE, useMedia } from '../../lib/media';
 import { VIEWS, type Sort, type StatusFilter } from '../../state/state';
 import { Button, IconButton } from '../../ui/Button';
 import { useDesk, useDeskState } from '../../ui/context';
 import { Menu, MenuChoice, MenuLine } from '../../ui/Menu';
+import { FirstRun } from '../first/FirstRun';
 import css from './List.module.css';
 import { Row } from './Row';
 import { Rows } from './Rows';
@@ -142,6 +144,7 @@ function Tabs({ listed }: { listed: Listed }) {
 function Footer({ listed, empty }: { listed: Listed; empty: boolean }) {
   const t = useT();
   const untouched = useDeskState((state) => state.untouched === true);
+  const phone = useMedia(PHONE);
   if (listed.phase === 'failed') {
     return (
       <Message title={t('list.error')}>
@@ -152,12 +155,13 @@ function Footer({ listed, empty }: { listed: Listed; empty: boolean }) {
   if (empty && listed.phase === 'loading') return <Skeleton label={t('list.loading')} />;
   if (listed.phase === 'loading') return <p className={css.more} role="status">{t('list.more')}</p>;
   if (!empty || listed.phase === 'idle') return null;
-  return emptyMessage(t, listed, untouched);
+  if (untouched && phone) return <div className={css.first}><FirstRun heading /></div>;
+  return emptyMessage(t, listed);
 }
 
-function emptyMessage(t: T, listed: Listed, untouched: boolean) {
+function emptyMessage(t: T, listed: Listed) {
   if (listed.query) return <Message title={t('list.empty.search.title')} text={t('list.empty.search.text', { query: listed.query })} />;
-  const view = untouched ? 'waiting' : listed.view;
+  const { view } = listed;
   return (
     <Message title={t(`list.empty.${view}.title`)} text={t(`list.empty.${view}.text`)}>
       {view === 'mine' && <Button size="small" onClick={() => listed.setView('waiting')}>{t('list.empty.mine.action')}</Button>}

@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
 import css from './List.module.css';
+import type { CalmOrder } from './useCalmOrder';
 
 export const ROW_PX = 68;
 const SPARE_ROWS = 6;
@@ -13,7 +14,7 @@ interface Props {
   onMove: (step: 1 | -1) => void;
   onNearEnd: () => void;
   footer?: ReactNode;
-  pointer: { onPointerMove: () => void; onPointerLeave: () => void };
+  pointer: CalmOrder['pointer'];
 }
 
 interface Span {

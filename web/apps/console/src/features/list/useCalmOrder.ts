@@ -1,11 +1,11 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useState, type PointerEvent } from 'react';
 
-interface CalmOrder {
+export interface CalmOrder {
   ids: readonly string[];
   /** Changes that are held back while the pointer rests on the list. */
   held: number;
   release: () => void;
-  pointer: { onPointerMove: () => void; onPointerLeave: () => void };
+  pointer: { onPointerMove: (event: PointerEvent) => void; onPointerLeave: () => void };
 }
 
 function differences(shown: readonly string[], wanted: readonly string[]): number {
@@ -33,7 +33,7 @@ export function useCalmOrder(wanted: readonly string[], key: string): CalmOrder 
     held: holding ? differences(frozen.ids, wanted) : 0,
     release: () => setFrozen({ key, ids: wanted }),
     pointer: {
-      onPointerMove: () => !holding && setFrozen({ key, ids: wanted }),
+      onPointerMove: (event) => !holding && event.pointerType === 'mouse' && setFrozen({ key, ids: wanted }),
       onPointerLeave: () => setFrozen(null),
     },
   };

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { viewIds } from '../../state/select';
 import { listKey, type Listing, type Sort, type StatusFilter, type View } from '../../state/state';
 import { sameItems } from '../../state/store';
@@ -37,8 +37,17 @@ function useFreshness(view: View, filter: StatusFilter): void {
   }, [desk, view, filter]);
 }
 
+/** Somebody without conversations begins with those who wait. */
+function useBeginning(): View | null {
+  return useDeskState((state) => {
+    if (state.lists[listKey('mine', 'open')]?.phase !== 'ready') return null;
+    return viewIds(state, 'mine', 'open', 'activity').length ? 'mine' : 'waiting';
+  });
+}
+
 export function useListed(): Listed {
   const desk = useDesk();
+  const chosen = useRef(false);
   const [view, setViewOnly] = useState<View>('mine');
   const [filter, setFilter] = useState<StatusFilter>('open');
   const [sort, setSort] = useState<Sort>('activity');
@@ -58,7 +67,14 @@ export function useListed(): Listed {
     (state) => (q ? (state.lists.search?.ids ?? []).filter((id) => state.conversations[id]) : viewIds(state, view, filter, sort)),
     sameItems,
   );
+  const beginning = useBeginning();
+  useEffect(() => {
+    if (beginning === null || chosen.current) return;
+    chosen.current = true;
+    setViewOnly(beginning);
+  }, [beginning]);
   const setView = useCallback((next: View) => {
+    chosen.current = true;
     setViewOnly(next);
     setQuery('');
   }, []);

@@ -197,7 +197,7 @@ function SessionRow({ session, onEnd }: { session: SessionInfo; onEnd: () => voi
           {session.current && <span className={css.current}>{t('settings.sessions.current')}</span>}
         </p>
         <p className={css.soft}>
-          {[session.ip, t('settings.sessions.seen', { time: time.ago(session.last_seen_at, now) })].filter(Boolean).join(' · ')}
+          {[session.ip, t('settings.sessions.seen', { time: time.since(session.last_seen_at, now) })].filter(Boolean).join(' · ')}
         </p>
       </div>
       {!session.current && (

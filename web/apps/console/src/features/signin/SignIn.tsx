@@ -102,7 +102,6 @@ export function SignIn({ reason, onSignIn }: Props) {
         <Button look="primary" size="large" type="submit" disabled={busy || seconds > 0}>
           {t(busy ? 'signin.busy' : 'signin.submit')}
         </Button>
-        <p className={css.hint}>{t('signin.forgot')}</p>
       </form>
       <LanguageSwitch />
     </main>

@@ -104,14 +104,14 @@ function ResolveButton({ entry }: { entry: Entry }) {
   const set = (status: Status) => void desk.setStatus(entry.id, status);
   const label = t(resolved ? 'thread.reopen' : 'thread.resolve');
   return (
-    <div className={css.split} data-resolved={resolved || undefined}>
-      <Button look={resolved ? 'plain' : 'primary'} onClick={() => set(main)} aria-label={label} title={`${label} (${keysOf('resolve').join(' + ')})`}>
-        {resolved ? <RotateCcw size={14} aria-hidden="true" /> : <Check size={15} aria-hidden="true" />}
+    <div className={css.split}>
+      <Button onClick={() => set(main)} aria-label={label} title={`${label} (${keysOf('resolve').join(' + ')})`}>
+        {resolved ? <RotateCcw size={14} aria-hidden="true" /> : <Check size={15} className={css.check} aria-hidden="true" />}
         <span className={css.word}>{label}</span>
       </Button>
       <Menu
         trigger={
-          <Button look={resolved ? 'plain' : 'primary'} aria-label={t('thread.more')} title={t('thread.more')}>
+          <Button aria-label={t('thread.more')} title={t('thread.more')}>
             <ChevronDown size={15} />
           </Button>
         }

@@ -3,8 +3,7 @@ import { memo, type ReactNode } from 'react';
 import { useLanguage, useT } from '../../i18n';
 import { actorName, failureReason } from '../../lib/say';
 import type { LocalMessage, TimelineEvent } from '../../model';
-import { markOf, type Mark } from '../../state/conversation';
-import type { Entry } from '../../state/state';
+import type { Mark } from '../../state/conversation';
 import { Avatar } from '../../ui/Avatar';
 import { useDesk, useDeskState } from '../../ui/context';
 import { BodyView } from './BodyView';
@@ -12,7 +11,9 @@ import css from './Message.module.css';
 
 interface Props {
   event: Extract<TimelineEvent, { name: 'message.created' }>;
-  entry: Entry;
+  /** How far the contact has come with it; null where that means nothing. */
+  mark: Mark | null;
+  contact: string;
   first: boolean;
   last: boolean;
 }
@@ -21,13 +22,13 @@ function sideOf(kind: string): 'in' | 'out' {
   return kind === 'contact' ? 'in' : 'out';
 }
 
-export const MessageRow = memo(function MessageRow({ event, entry, first, last }: Props) {
+export const MessageRow = memo(function MessageRow({ event, mark, contact, first, last }: Props) {
   const { t, time } = useLanguage();
   const me = useDeskState((state) => state.me.id);
   const side = sideOf(event.actor.kind);
   const note = event.data.private === true;
   const own = event.actor.kind === 'agent' && event.actor.id === me;
-  const name = event.actor.name ?? (side === 'in' ? (entry.contact.name ?? '') : '');
+  const name = event.actor.name ?? (side === 'in' ? contact : '');
   return (
     <div className={css.message} data-side={side} data-note={note || undefined} data-first={first || undefined} data-seq={event.seq}>
       {first && side === 'out' && (!own || note) && (
@@ -48,7 +49,7 @@ export const MessageRow = memo(function MessageRow({ event, entry, first, last }
       {last && (
         <p className={css.foot}>
           <time title={time.full(event.time)}>{time.clock(event.time)}</time>
-          {side === 'out' && !note && <MarkSign mark={markOf(entry.cursors, event.seq)} />}
+          {mark && <MarkSign mark={mark} />}
         </p>
       )}
     </div>

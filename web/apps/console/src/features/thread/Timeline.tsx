@@ -6,7 +6,8 @@ import { activityLine } from '../../lib/say';
 import { newBelow, threadItems, unsentOf, type Item } from '../../state/select';
 import type { Entry, Thread } from '../../state/state';
 import { sameItems } from '../../state/store';
-import type { TimelineEvent } from '../../model';
+import { isNote, type TimelineEvent } from '../../model';
+import { markOf, type Mark } from '../../state/conversation';
 import { useDesk, useDeskState } from '../../ui/context';
 import { MessageRow, UnsentRow } from './MessageRow';
 import css from './Timeline.module.css';
@@ -78,10 +79,17 @@ function ItemRow({ item, entry }: { item: Item; entry: Entry }) {
     case 'activity':
       return <ActivityRow event={item.event} />;
     case 'message':
-      return <MessageRow event={item.event} entry={entry} first={item.first} last={item.last} />;
+      return (
+        <MessageRow event={item.event} mark={markFor(item.event, entry)} contact={entry.contact.name ?? ''} first={item.first} last={item.last} />
+      );
     case 'unsent':
       return <UnsentRow message={item.message} first={item.first} />;
   }
+}
+
+/** Notes and what the contact wrote have no mark. */
+function markFor(event: TimelineEvent, entry: Entry): Mark | null {
+  return event.actor.kind === 'contact' || isNote(event) ? null : markOf(entry.cursors, event.seq);
 }
 
 function DayLine({ day }: { day: number }) {

@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createTranslate } from '@unique-cs/design';
+import { en } from '../src/i18n/en';
+import { zhCN } from '../src/i18n/zh-CN';
+import { activityLine, rowLine } from '../src/lib/say';
+import { ANN, event, ME, MEI, says } from './words';
+
+const SOURCE = new URL('../src', import.meta.url).pathname;
+const DICTIONARIES = ['en.ts', 'zh-CN.ts'];
+const places = (text: unknown) => [...new Set(JSON.stringify(text).match(/\{\w+\}/g) ?? [])].sort();
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return sources(path);
+    return /\.tsx?$/.test(entry.name) && !DICTIONARIES.includes(entry.name) ? [readFileSync(path, 'utf8')] : [];
+  });
+}
+
+describe('the two languages', () => {
+  it('have the same keys', () => {
+    expect(Object.keys(zhCN).sort()).toEqual(Object.keys(en).sort());
+  });
+
+  it('have a text for each key, with the same places', () => {
+    for (const [key, text] of Object.entries(en)) {
+      const chinese = zhCN[key as keyof typeof en];
+      expect(JSON.stringify(chinese).length, key).toBeGreaterThan(2);
+      expect(places(chinese), key).toEqual(places(text));
+    }
+  });
+
+  it('hold no key that nothing shows', () => {
+    const code = sources(SOURCE).join('\n');
+    const families = [...code.matchAll(/`([a-z]+(?:\.[a-z]+)*)\.\$\{/g)].map((match) => `${match[1]}.`);
+    const unused = Object.keys(en).filter((key) => !code.includes(`'${key}'`) && !families.some((family) => key.startsWith(family)));
+    expect(unused).toEqual([]);
+  });
+
+  it('hold no visible Chinese or English text outside the dictionaries', () => {
+    const han = sources(SOURCE).join('\n').replaceAll('简体中文', '').match(/\p{Script=Han}+/gu);
+    expect(han).toBeNull();
+  });
+});
+
+describe('words for events', () => {
+  const t = createTranslate('en', en);
+  const zh = createTranslate('zh-CN', zhCN);
+
+  it('tells who did what', () => {
+    const taken = event(2, 'conversation.assigned', MEI, { assignee: { id: ME.id, name: 'Mei' } });
+    const given = event(2, 'conversation.assigned', MEI, { assignee: { id: '7', name: 'Jo' } });
+    expect(activityLine(t, taken, ME.id)).toBe('You took this conversation');
+    expect(activityLine(t, given, 'other')).toBe('Mei assigned this to Jo');
+    expect(activityLine(zh, event(3, 'conversation.status_changed', ANN, { status: 'open' }), ME.id)).toBe('Ann重新打开了会话');
+  });
+
+  it('says whose line it is only where that matters', () => {
+    expect(rowLine(t, says(1, MEI, 'hi'), ME.id)).toBe('You: hi');
+    expect(rowLine(t, says(1, ANN, 'hi'), ME.id)).toBe('hi');
+    expect(rowLine(t, says(1, MEI, 'hi', { private: true }), ME.id)).toBe('Note: hi');
+  });
+});
