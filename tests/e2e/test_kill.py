@@ -1,4 +1,4 @@
-"""The server is killed, drained and starved of disk under load; what it acknowledged stays, once, in order."""
+"""The server is killed, drained, starved of disk under load; what it acknowledged stays, once, in order."""
 
 import asyncio
 import os

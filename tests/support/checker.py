@@ -147,7 +147,6 @@ def _answers(item: Issued, place: Placed | None) -> Iterator[str]:
 class _Place:
     epoch: str
     seq: int
-    live: bool = True
 
 
 class _ViewCheck:
@@ -175,7 +174,9 @@ class _ViewCheck:
             self._start(step, at)
         elif step.kind is Kind.REBASE:
             self._rebase(step)
-        elif at is None or not at.live:
+        elif step.kind is Kind.OWN and at is None and not self._view.contact:
+            """An agent may write where it does not listen."""
+        elif at is None:
             self._say(f"{step.conversation}: {step.kind.value} {step.seq} while not subscribed")
         elif step.kind is Kind.END:
             del self._at[step.conversation]

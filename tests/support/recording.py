@@ -115,8 +115,13 @@ async def final_history(agent: Rest, conversations: list[str]) -> Final:
     final: Final = {}
     for name in conversations:
         epoch, events = await agent.history(name)
-        final[name] = Timeline(epoch, [_row(event) for event in events])
+        final[name] = timeline_of(epoch, events)
     return final
+
+
+def timeline_of(epoch: str, events: list[Frame]) -> Timeline:
+    """The whole history of one conversation, as an agent is shown it."""
+    return Timeline(epoch, [_row(event) for event in events])
 
 
 _FOR_CONTACTS = {
