@@ -140,8 +140,7 @@ class Hub:
 
     def _measure(self, entries: list[Entry], sent: int) -> None:
         """Counts; latency is taken of the entry that waited longest in this group."""
-        metrics.messages_in.inc(sent)
-        metrics.messages_out.inc(self.outbound)
+        metrics.count(sent, self.outbound)
         self.outbound = 0
         first = next((entry.event for entry in entries if entry.event is not None), None)
         if first is not None:

@@ -1,1 +1,1 @@
-"""Loops that keep house: cursors, trimming, expiry."""
+"""Loops that keep house: gauges, trimming, expiry."""

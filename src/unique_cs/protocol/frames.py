@@ -116,7 +116,7 @@ class CursorView(Struct):
     delivered: int
 
 
-class Head(Struct, omit_defaults=True):
+class Head(Struct):
     """One conversation in `connected`: its durable head and the actor's own cursors."""
 
     id: str
@@ -193,7 +193,7 @@ class Resync(Struct, tag="resync", tag_field="type"):
     seq: int
 
 
-class Subscribed(Struct, tag="subscribed", tag_field="type", omit_defaults=True):
+class Subscribed(Struct, tag="subscribed", tag_field="type"):
     """A conversation joined this session; it is live after `seq`."""
 
     conversation: str

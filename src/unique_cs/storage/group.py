@@ -146,6 +146,11 @@ class GroupCommit:
         self.number = self.durable_number = self._last_number()
         self.refusal = self._blocked
 
+    @property
+    def pending(self) -> int:
+        """Entries that are accepted and not durable, without those being flushed now."""
+        return len(self._entries)
+
     async def drain(self) -> None:
         """Return when everything accepted so far is durable."""
         if self._busy or self._scheduled:

@@ -126,7 +126,9 @@ class EmbeddedTimeline:
         ids = [self._ids.next() for _ in drafts]
         time = self._clock.now_ms()
         for event_id, draft in zip(ids, drafts, strict=True):
-            entry = self._place(conversation, actor, draft, event_id, time, session, n)
+            # The send became the last event; those before it are what it caused.
+            made_by = session if draft is drafts[-1] else None
+            entry = self._place(conversation, actor, draft, event_id, time, made_by, n)
         if not plain:
             self._put_state(conversation)
         entry.sender = sender
@@ -152,8 +154,8 @@ class EmbeddedTimeline:
         event = Event(name, conversation.wire_id, seq, str(event_id), time, actor, data)
         entry = Entry(conversation, event, _encode(event), visibility(name, data))
         group = self.group
-        key = rows.NO_SESSION if session is None else session.key
-        group.put(keys.event(conversation.id, seq), rows.event_row(entry.visibility, key, n, entry.payload))
+        made_by = (rows.NO_SESSION, 0) if session is None else (session.key, n)
+        group.put(keys.event(conversation.id, seq), rows.event_row(entry.visibility, *made_by, entry.payload))
         group.refer(rows.event_reference(conversation.id, seq))
         group.add(entry)
         return entry

@@ -1,0 +1,85 @@
+"""Trimming: what is archived and old enough leaves the hot tier; sessions end when nobody came back."""
+
+import asyncio
+from typing import Final
+
+from unique_cs.ports import Archive, Clock
+from unique_cs.protocol.session import MAX_IN_FLIGHT
+from unique_cs.storage import keys, rows
+from unique_cs.storage.group import GroupCommit
+from unique_cs.storage.hot import Hot
+
+HOUR_MS: Final = 3_600_000
+_GROUPS: Final = 200
+_SESSIONS: Final = 1_000
+
+
+class Trimmer:
+    """Deletes in small steps, so that the loop stays free."""
+
+    def __init__(
+        self, hot: Hot, group: GroupCommit, archive: Archive, clock: Clock, hot_hours: int, session_days: int
+    ) -> None:
+        """Event rows stay `hot_hours` after they were written; a session `session_days` after its last connect."""
+        self._hot = hot
+        self._group = group
+        self._archive = archive
+        self._clock = clock
+        self._hot_ms = hot_hours * HOUR_MS
+        self._session_ms = session_days * 24 * HOUR_MS
+        self._sessions_from = b"s"
+
+    async def run_once(self) -> tuple[int, int]:
+        """Trim everything that is due; return how many groups and sessions went."""
+        return await self._trim_events(), await self._trim_sessions()
+
+    async def _trim_events(self) -> int:
+        archived = await self._archive.cursor()
+        trimmed = 0
+        while found := self._hot.scan(b"l", keys.group(archived + 1), _GROUPS):
+            due = [each for each in found if self._is_old(each[1])]
+            for key, row in due:
+                self._trim_group(row)
+                self._group.delete(key)
+            await self._group.durable()
+            trimmed += len(due)
+            if len(due) < len(found) or len(found) < _GROUPS:
+                break
+        return trimmed
+
+    def _is_old(self, row: bytes) -> bool:
+        return int.from_bytes(row[:8], "big") < self._clock.now_ms() - self._hot_ms
+
+    def _trim_group(self, row: bytes) -> None:
+        events, _ = rows.read_references(row)
+        for conversation, seq in events:
+            # The newest event stays: it is the head.
+            if self._hot.get(keys.event(conversation, seq + 1)) is None:
+                continue
+            stored = self._hot.get(keys.event(conversation, seq))
+            if stored is not None:
+                self._trim_answer(stored)
+                self._group.delete(keys.event(conversation, seq))
+
+    def _trim_answer(self, row: bytes) -> None:
+        event = rows.read_event(0, row)
+        if event.session == rows.NO_SESSION:
+            return
+        keep = self._hot.get(keys.session(event.session)) is not None
+        newest = keys.answer(event.session, event.n + MAX_IN_FLIGHT)
+        if not keep or self._hot.get(newest) is not None:
+            self._group.delete(keys.answer(event.session, event.n))
+
+    async def _trim_sessions(self) -> int:
+        found = self._hot.scan(self._sessions_from, b"t", _SESSIONS)
+        self._sessions_from = found[-1][0] + b"\0" if len(found) == _SESSIONS else b"s"
+        ended = 0
+        for key, row in found:
+            if rows.read_session(row).seen_at >= self._clock.now_ms() - self._session_ms:
+                continue
+            self._group.delete(key)
+            for answer, _ in self._hot.scan(b"a" + key[1:], b"a" + key[1:] + b"\xff" * 8, 100_000):
+                self._group.delete(answer)
+            ended += 1
+        await asyncio.sleep(0)
+        return ended
