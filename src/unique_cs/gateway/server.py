@@ -26,6 +26,7 @@ class HttpLimits(NamedTuple):
 
 
 DEFAULT_LIMITS = HttpLimits()
+_LAST_WORDS = 1.0  # seconds for a cancelled request to clean up
 
 
 def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = 4096) -> list[socket.socket]:
@@ -124,16 +125,24 @@ class HttpServer:
         self._heads.expire_all()
         for connection in list(self._state.connections):
             connection.shutdown()
-        tasks = self._state.tasks
-        if tasks:
-            await asyncio.wait(set(tasks), timeout=timeout)
-        for task in list(tasks):
-            task.cancel()
+        await self._finish_requests(timeout)
         for connection in list(self._state.connections):
             connection.transport.close()
         if self._clock is not None:
             self._clock.cancel()
         await self._lifespan.shutdown()
+
+    async def _finish_requests(self, seconds: float) -> None:
+        """Wait for the running requests and for those that clients have queued behind them."""
+        tasks = self._state.tasks
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while tasks:
+                    await asyncio.wait(set(tasks))
+        for task in list(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(set(tasks), timeout=_LAST_WORDS)
 
     def _make_http(self) -> HttpProtocol:
         return HttpProtocol(
