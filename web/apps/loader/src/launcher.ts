@@ -7,6 +7,8 @@ const TEXT = {
   en: { open: 'Open chat', close: 'Close chat', panel: 'Chat', unread: 'unread' },
   zh: { open: '打开在线客服', close: '关闭在线客服', panel: '在线客服', unread: '条未读' },
 };
+/** The page comes first: a panel that nobody asked for yet loads this many ms later. */
+const IDLE = 1500;
 const SVG = 'http://www.w3.org/2000/svg';
 const BUBBLE = 'M12 3c5.2 0 9.2 3.5 9.2 8s-4 8-9.2 8c-1 0-2-.1-2.9-.4L4.4 20.7c-.5.2-1-.3-.8-.8l1-3.4C3.4 15 2.8 13.1 2.8 11c0-4.5 4-8 9.2-8Z';
 const CROSS = 'm5.5 9 6.5 6.5L18.5 9';
@@ -51,7 +53,7 @@ export class Launcher {
     this.#button.onpointerenter = this.#button.onfocus = () => this.#warm();
     document.documentElement.append(this.#host);
     setInterval(() => this.#watch(), 1000);
-    if (remembered(this.#inbox)) idle(() => this.#warm());
+    if (remembered(this.#inbox)) setTimeout(() => this.#warm(), IDLE);
   }
 
   /** `uniqueCS(verb, …)`. Unknown verbs are ignored, so that a page written for a newer loader still works. */
@@ -196,11 +198,6 @@ function dress(shadow: ShadowRoot): void {
     style.textContent = STYLE;
     shadow.append(style);
   }
-}
-
-function idle(then: () => void): void {
-  if ('requestIdleCallback' in window) requestIdleCallback(then, { timeout: 4000 });
-  else setTimeout(then, 2000);
 }
 
 /** Whether this visitor ever wrote: then the panel is loaded without a click, for its unread count. */

@@ -13,23 +13,26 @@ export type ToLoader =
   | { readonly do: 'unread'; readonly count: number }
   | { readonly do: 'event'; readonly detail: unknown };
 
-/** The loader's end of the channel, once the page that embeds us has handed it over. */
+/** The loader's end of the channel, once the page that embeds us has handed it over. Make it before anything is waited for. */
 export class Bridge {
-  #port: MessagePort | undefined;
-  #waiting: ToLoader[] = [];
+  readonly #port: Promise<MessagePort>;
 
-  constructor(heard: (message: FromLoader) => void) {
-    window.addEventListener('message', (event) => {
-      const [port] = event.ports;
-      if (this.#port || event.source !== window.parent || event.data !== 'unique-cs' || !port) return;
-      this.#port = port;
+  constructor() {
+    this.#port = new Promise((resolve) => {
+      window.addEventListener('message', ({ source, data, ports: [port] }) => {
+        if (source === window.parent && data === 'unique-cs' && port) resolve(port);
+      });
+    });
+  }
+
+  /** The port keeps what comes before. */
+  listen(heard: (message: FromLoader) => void): void {
+    void this.#port.then((port) => {
       port.onmessage = ({ data }: MessageEvent<FromLoader>) => heard(data);
-      for (const message of this.#waiting) port.postMessage(message);
     });
   }
 
   post(message: ToLoader): void {
-    if (this.#port) this.#port.postMessage(message);
-    else this.#waiting = [...this.#waiting, message];
+    void this.#port.then((port) => port.postMessage(message));
   }
 }

@@ -1,4 +1,4 @@
-import { createTranslate, pickLocale, type Dictionary, type Translate } from '@unique-cs/design';
+import { createTranslate, type Dictionary, type Translate } from '@unique-cs/design';
 import type en from './texts/en';
 
 export type TextKey = keyof typeof en;
@@ -17,7 +17,7 @@ const DAY = 86_400_000;
 
 /** Loads the texts of the first language that we speak, and only those. */
 export async function words(wanted: readonly string[]): Promise<Words> {
-  const locale = pickLocale(wanted, ['zh-CN', 'en'], 'en');
+  const locale = wanted.find((tag) => /^(zh|en)/i.test(tag))?.startsWith('zh') ? 'zh-CN' : 'en';
   const texts: { default: Dictionary<TextKey> } = await (locale === 'en' ? import('./texts/en') : import('./texts/zh'));
   return { locale, t: createTranslate(locale, texts.default), ...times(locale) };
 }

@@ -1,7 +1,7 @@
 import {
   Api, Client, LiveThread, Thread, type Actor, type Body, type ConversationHead, type Messaging, type SignalFrame, type ThreadItem, type TimelineEvent,
 } from '@unique-cs/client';
-import { Bridge, type FromLoader } from './bridge';
+import type { Bridge, FromLoader } from './bridge';
 import type { Words } from './i18n';
 import { Visitor } from './visitor';
 
@@ -18,8 +18,8 @@ export interface PanelSettings {
 
 export interface PanelOptions {
   readonly inbox: string;
-  /** A page of its own (`/chat/<inbox key>`), or the frame of a loader. */
-  readonly standalone: boolean;
+  /** To the loader; without it the panel is a page of its own (`/chat/<inbox key>`). */
+  readonly bridge?: Bridge;
   readonly words: Words;
 }
 
@@ -31,7 +31,6 @@ export class Panel {
   assignee: string | undefined;
   resolved = false;
   readonly #visitor: Visitor;
-  readonly #bridge: Bridge | undefined;
   readonly #listeners = new Set<() => void>();
   #client: Messaging | undefined;
   #live: LiveThread | undefined;
@@ -41,8 +40,8 @@ export class Panel {
 
   constructor(readonly options: PanelOptions) {
     this.#visitor = new Visitor(options.inbox, options.words.locale);
-    this.shown = options.standalone;
-    if (!options.standalone) this.#bridge = new Bridge((message) => this.#heard(message));
+    this.shown = this.standalone;
+    options.bridge?.listen((message) => this.#heard(message));
     document.addEventListener('visibilitychange', () => this.#changed());
     if (this.shown || this.#visitor.known) this.#connect();
   }
@@ -76,7 +75,7 @@ export class Panel {
   }
 
   get standalone(): boolean {
-    return this.options.standalone;
+    return this.options.bridge === undefined;
   }
 
   send(body: Body): void {
@@ -84,7 +83,7 @@ export class Panel {
     const conversation = this.#live?.conversation;
     this.#client?.send(body, conversation === undefined ? {} : { conversation });
     this.typing('');
-    this.#bridge?.post({ do: 'known' });
+    this.options.bridge?.post({ do: 'known' });
   }
 
   say(text: string): void {
@@ -113,7 +112,7 @@ export class Panel {
   }
 
   hide(): void {
-    this.#bridge?.post({ do: 'hide' });
+    this.options.bridge?.post({ do: 'hide' });
   }
 
   /** The visitor sees the newest message. */
@@ -198,7 +197,7 @@ export class Panel {
     if (this.#visitor.visit) client.page(this.#visitor.visit);
     const open = conversations.filter((head) => head.status !== 'resolved').sort((a, b) => byId(b.id, a.id));
     if (open[0] && !this.#live) this.#enter(client, open[0]);
-    if (conversations.length > 0) this.#bridge?.post({ do: 'known' });
+    if (conversations.length > 0) this.options.bridge?.post({ do: 'known' });
     this.#changed();
   }
 
@@ -222,7 +221,7 @@ export class Panel {
   #event(event: TimelineEvent): void {
     if (event.conversation !== this.#live?.conversation || event.name !== 'message.created' || event.actor.kind === 'contact') return;
     this.typist = undefined;
-    this.#bridge?.post({ do: 'event', detail: { id: event.id, text: event.data.body.kind === 'text' ? event.data.body.text : '' } });
+    this.options.bridge?.post({ do: 'event', detail: { id: event.id, text: event.data.body.kind === 'text' ? event.data.body.text : '' } });
     this.#changed();
   }
 
@@ -262,7 +261,7 @@ export class Panel {
   #announce(count: number): void {
     if (count === this.#announced) return;
     this.#announced = count;
-    this.#bridge?.post({ do: 'unread', count });
+    this.options.bridge?.post({ do: 'unread', count });
   }
 }
 

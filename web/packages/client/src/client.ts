@@ -76,7 +76,7 @@ export class Client implements Messaging {
   }
 
   start(): void {
-    if (this.#store) return this.#ask({ ask: 'start' });
+    if (this.#store) return this.#ask('start');
     this.#emit('status', { state: 'connecting' });
     this.#store = this.#platform.openStore(this.#options.store);
     this.#tabs = this.#options.store === undefined ? undefined : this.#platform.joinTabs(this.#options.store);
@@ -110,43 +110,43 @@ export class Client implements Messaging {
       createdAt: Date.now(),
       state: 'sending',
     };
-    if (this.#leader) this.#leader.handle({ ask: 'send', entry }, this.#tab);
+    if (this.#leader) this.#ask('send', entry);
     else this.#handOver(entry);
     return entry;
   }
 
   retry(localId: string): void {
-    this.#ask({ ask: 'retry', localId });
+    this.#ask('retry', localId);
   }
 
   discard(localId: string): void {
-    this.#ask({ ask: 'discard', localId });
+    this.#ask('discard', localId);
   }
 
   subscribe(conversation: string, position?: Position): void {
     this.#wanted.set(conversation, position);
-    this.#ask({ ask: 'subscribe', conversation, ...(position ? { position } : {}) });
+    this.#ask('subscribe', conversation, position);
   }
 
   unsubscribe(conversation: string): void {
     this.#wanted.delete(conversation);
-    this.#ask({ ask: 'unsubscribe', conversation });
+    this.#ask('unsubscribe', conversation);
   }
 
   typing(conversation: string, on: boolean, options: { preview?: string; private?: boolean } = {}): void {
-    this.#ask({ ask: 'typing', conversation, want: { on, ...options } });
+    this.#ask('typing', conversation, { on, ...options });
   }
 
   read(conversation: string, seq: number): void {
-    this.#ask({ ask: 'cursor', kind: 'read', conversation, seq });
+    this.#ask('cursor', 'read', conversation, seq);
   }
 
   delivered(conversation: string, seq: number): void {
-    this.#ask({ ask: 'cursor', kind: 'delivered', conversation, seq });
+    this.#ask('cursor', 'delivered', conversation, seq);
   }
 
   page(visit: Visit): void {
-    this.#ask({ ask: 'page', visit });
+    this.#ask('page', visit);
   }
 
   on<E extends EventName>(event: E, listener: Listener<E>): () => void {
@@ -182,8 +182,8 @@ export class Client implements Messaging {
   #install(leader: Leader): void {
     this.#leader = leader;
     for (const head of this.#heads.list()) leader.run((session) => session.subscribe(head.id, { epoch: head.epoch, seq: head.seq }));
-    for (const [id, position] of this.#wanted) leader.watch(id, this.#tab, this.#heads.position(id) ?? position);
-    for (const entry of this.#handedOver.values()) leader.handle({ ask: 'send', entry }, this.#tab);
+    for (const [id, position] of this.#wanted) leader.watch(this.#tab, id, this.#heads.position(id) ?? position);
+    for (const entry of this.#handedOver.values()) leader.handle({ ask: 'send', args: [entry] }, this.#tab);
     this.#emit('outbox', leader.session.outbox);
     this.#tabs?.post({ tell: 'leading', from: this.#tab });
     leader.run((session) => session.start());
@@ -223,7 +223,8 @@ export class Client implements Messaging {
     }, LEADER_GRACE);
   }
 
-  #ask(request: Request): void {
+  #ask<V extends Request['ask']>(ask: V, ...args: Extract<Request, { ask: V }>['args']): void {
+    const request = { ask, args } as Request;
     if (this.#leader) this.#leader.handle(request, this.#tab);
     else this.#tabs?.post({ ...request, from: this.#tab });
   }
@@ -234,7 +235,7 @@ export class Client implements Messaging {
     this.#emit('outbox', this.#leaderOutbox);
     const stored = this.#store?.then((store) => store.apply({ put: [entry] })).catch(() => undefined);
     this.#stored = Promise.all([this.#stored, stored]);
-    void stored?.then(() => this.#ask({ ask: 'send', entry }));
+    void stored?.then(() => this.#ask('send', entry));
   }
 
   #heard(message: TabMessage): void {
@@ -256,7 +257,7 @@ export class Client implements Messaging {
     const connected = this.#heads.snapshot();
     const state = { status: this.status, outbox: this.#leaderOutbox, ...(connected ? { connected } : {}) };
     this.#tabs?.post({ tell: 'state', from: this.#tab, to: message.from, ...state });
-    for (const [id, position] of message.wanted) leader.watch(id, message.from, position);
+    for (const [id, position] of message.wanted) leader.watch(message.from, id, position);
   }
 
   #adopt(state: Extract<TabMessage, { tell: 'state' }>): void {

@@ -62,32 +62,14 @@ export class Leader implements Effects {
     }
   }
 
-  handle(request: Request, tab: string): void {
-    this.run((session) => {
-      switch (request.ask) {
-        case 'start':
-          return session.start();
-        case 'send':
-          return this.#accept(request.entry);
-        case 'retry':
-          return session.retry(request.localId);
-        case 'discard':
-          return session.discard(request.localId);
-        case 'subscribe':
-          return this.watch(request.conversation, tab, request.position);
-        case 'unsubscribe':
-          return this.#unwatch(request.conversation, tab);
-        case 'typing':
-          return session.typing(request.conversation, request.want);
-        case 'cursor':
-          return session.cursor(request.kind, request.conversation, request.seq);
-        case 'page':
-          return session.page(request.visit);
-      }
-    });
+  handle({ ask, args }: Request, tab: string): void {
+    if (ask === 'send') this.run(() => this.#accept(...args));
+    else if (ask === 'subscribe') this.watch(tab, ...args);
+    else if (ask === 'unsubscribe') this.run(() => this.#unwatch(tab, ...args));
+    else this.run((session) => (session[ask] as (this: Session, ...args: unknown[]) => void).call(session, ...args));
   }
 
-  watch(conversation: string, tab: string, position?: Position): void {
+  watch(tab: string, conversation: string, position?: Position): void {
     const tabs = this.#watchers.get(conversation) ?? new Set();
     this.#watchers.set(conversation, tabs.add(tab));
     this.run((session) => session.subscribe(conversation, position));
@@ -163,7 +145,7 @@ export class Leader implements Effects {
     });
   }
 
-  #unwatch(conversation: string, tab: string): void {
+  #unwatch(tab: string, conversation: string): void {
     const tabs = this.#watchers.get(conversation);
     tabs?.delete(tab);
     if (tabs && tabs.size > 0) return;

@@ -1,18 +1,13 @@
-import type { Position, Visit } from './frames';
+import type { Position } from './frames';
+import type { Session } from './session';
 import type { ClientEvents, EventName, LocalMessage, Status } from './types';
 
 type Emission = { [E in EventName]: { readonly name: E; readonly value: ClientEvents[E] } }[EventName];
 
-/** What a tab asks of the leader. */
-export type Request =
-  | { readonly ask: 'start' }
-  | { readonly ask: 'send'; readonly entry: LocalMessage }
-  | { readonly ask: 'retry' | 'discard'; readonly localId: string }
-  | { readonly ask: 'subscribe'; readonly conversation: string; readonly position?: Position }
-  | { readonly ask: 'unsubscribe'; readonly conversation: string }
-  | { readonly ask: 'typing'; readonly conversation: string; readonly want: { on: boolean; preview?: string; private?: boolean } }
-  | { readonly ask: 'cursor'; readonly kind: 'read' | 'delivered'; readonly conversation: string; readonly seq: number }
-  | { readonly ask: 'page'; readonly visit: Visit };
+type Verb = 'start' | 'send' | 'retry' | 'discard' | 'subscribe' | 'unsubscribe' | 'typing' | 'cursor' | 'page';
+
+/** What a tab asks of the leader: a method of its session. */
+export type Request = { readonly [V in Verb]: { readonly ask: V; readonly args: Parameters<Session[V]> } }[Verb];
 
 /** What tabs that share one session say to each other. */
 export type TabMessage =

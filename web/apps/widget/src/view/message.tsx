@@ -1,5 +1,4 @@
 import type { MessageItem } from '@unique-cs/client';
-import { colourIndex, initials } from '@unique-cs/design';
 import type { JSX } from 'preact';
 import type { TextKey, Words } from '../i18n';
 import type { Panel } from '../panel';
@@ -21,7 +20,7 @@ export function Message({ item, panel, words, last }: Props): JSX.Element {
   const classes = ['message', ours ? 'ours' : 'theirs', item.first && 'first', item.last && 'last', item.mark === 'failed' && 'bad'];
   return (
     <article class={classes.filter(Boolean).join(' ')} aria-label={ours ? words.t('you') : name(item, words)}>
-      {!ours && <Avatar item={item} words={words} />}
+      {!ours && <Avatar item={item} />}
       <div class="column">
         {!ours && item.first && <span class="name">{name(item, words)}</span>}
         <div class={`bubble ${bare(item.body) && !item.deleted ? 'bare' : ''}`} dir="auto">
@@ -33,12 +32,12 @@ export function Message({ item, panel, words, last }: Props): JSX.Element {
   );
 }
 
-function Avatar({ item, words }: { item: MessageItem; words: Words }): JSX.Element {
+function Avatar({ item }: { item: MessageItem }): JSX.Element {
   if (!item.last) return <span class="avatar" />;
-  const staff = item.actor.kind === 'agent' && item.actor.name;
+  const { kind, name: called, id } = item.actor;
   return (
-    <span class={`avatar tint${colourIndex(item.actor.id, COLOURS)}`} aria-hidden="true">
-      {staff ? initials(name(item, words)) : <Person />}
+    <span class={`avatar tint${Number(id.slice(-3)) % COLOURS}`} aria-hidden="true">
+      {kind === 'agent' && called ? [...called][0]?.toLocaleUpperCase() : <Person />}
     </span>
   );
 }
