@@ -52,6 +52,8 @@ class HttpProtocol(HttpToolsProtocol):
             refuse(self.transport, Refusal(408))
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
         self._unset_keepalive_if_required()
         while data:
             data = self._feed(data)
