@@ -1,0 +1,183 @@
+"""The cold tier in SQL: the record of all events, and what lists and searches of conversations need."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
+from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, or_, select, tuple_
+from sqlalchemy.exc import IntegrityError
+
+from unique_cs.errors import Code, UniqueCsError
+from unique_cs.ports import ArchivedEvent, Contact, ConversationQuery, ConversationRow, Stored
+from unique_cs.storage.schema import contacts as contacts_table
+from unique_cs.storage.schema import conversations as conversations_table
+from unique_cs.storage.schema import events as events_table
+from unique_cs.storage.schema import relay as relay_table
+from unique_cs.storage.sql import BulkInsert, Database, Row
+
+CHUNK = BulkInsert.ROWS
+"""Events of one statement."""
+
+_RELAY = 1
+_place = tuple_(events_table.c.conversation, events_table.c.seq)
+_stored = (
+    events_table.c.seq,
+    events_table.c.visibility,
+    events_table.c.session,
+    events_table.c.n,
+    events_table.c.frame,
+)
+
+
+class SqlArchive:
+    """`Archive` in SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._events = BulkInsert(events_table, dialect)
+        self._conversations = BulkInsert(conversations_table, dialect, newer="seq")
+        self._contacts = BulkInsert(contacts_table, dialect, replace=True)
+        self._relay = BulkInsert(relay_table, dialect, replace=True)
+
+    async def cursor(self) -> int:
+        """How far the relay is; 0 at first."""
+        query = select(relay_table.c.position).where(relay_table.c.id == _RELAY)
+        found: int | None = await self._database.read(lambda connection: connection.scalar(query))
+        return found or 0
+
+    async def store(
+        self,
+        cursor: int,
+        events: Sequence[ArchivedEvent],
+        conversations: Sequence[ConversationRow],
+        contacts: Sequence[Contact],
+    ) -> None:
+        """Write everything in one transaction; see the port."""
+        # Made here, a chunk at a time: in the thread it would hold the interpreter's lock for longer.
+        chunks: list[list[Row]] = []
+        for start in range(0, len(events), CHUNK):
+            chunks.append([_event_row(each) for each in events[start : start + CHUNK]])
+            await asyncio.sleep(0)
+        states = [astuple(each) for each in conversations]
+        people = [_contact_row(each) for each in contacts]
+
+        def transaction(connection: Connection) -> None:
+            for rows in chunks:
+                self._insert(connection, rows)
+            self._conversations.run(connection, states)
+            self._contacts.run(connection, people)
+            self._relay.run(connection, [(_RELAY, cursor)])
+
+        await self._database.write(transaction)
+
+    def _insert(self, connection: Connection, rows: list[Row]) -> None:
+        try:
+            self._events.run(connection, rows)
+        except IntegrityError:
+            # The statement that failed wrote nothing, those before it are in the transaction.
+            self._events.run(connection, _missing(connection, rows))
+
+    async def events(
+        self, conversation: int, after: int, before: int, limit: int, newest: bool
+    ) -> list[Stored]:
+        """Events with after < seq < before, oldest first; the last `limit` of them if `newest`."""
+        seq = events_table.c.seq
+        query = (
+            select(*_stored)
+            .where(events_table.c.conversation == conversation, seq > after, seq < before)
+            .order_by(seq.desc() if newest else seq)
+            .limit(limit)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        found = [Stored(*row) for row in rows]
+        return found[::-1] if newest else found
+
+    async def find(self, query: ConversationQuery) -> list[ConversationRow]:
+        """Conversations that match, newest activity first."""
+        statement = _select(query)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return [ConversationRow(*row) for row in rows]
+
+
+def _missing(connection: Connection, rows: list[Row]) -> list[Row]:
+    """The rows whose place is empty. Raises `conflict` where another event lies, or two want one place."""
+    wanted: dict[tuple[int, int], Row] = {}
+    for row in rows:
+        if wanted.setdefault((row[0], row[1]), row)[2] != row[2]:
+            raise _diverged(row)
+    lies = select(events_table.c.conversation, events_table.c.seq, events_table.c.id)
+    for conversation, seq, event_id in connection.execute(lies.where(_place.in_(list(wanted)))):
+        row = wanted.pop((conversation, seq))
+        if row[2] != event_id:
+            raise _diverged(row)
+    return list(wanted.values())
+
+
+def _diverged(row: Row) -> UniqueCsError:
+    return UniqueCsError(
+        Code.CONFLICT, f"another event than {row[2]} lies at {row[1]} of conversation {row[0]}"
+    )
+
+
+def _event_row(event: ArchivedEvent) -> Row:
+    stored = event.stored
+    return (
+        event.conversation,
+        stored.seq,
+        event.id,
+        event.time,
+        event.name,
+        stored.visibility,
+        stored.session,
+        stored.n,
+        stored.frame,
+    )
+
+
+def _contact_row(contact: Contact) -> Row:
+    return (
+        contact.id,
+        contact.inbox,
+        contact.name,
+        contact.email,
+        contact.identifier,
+        msgspec.json.encode(contact.attributes).decode(),
+        msgspec.json.encode(contact.visit).decode(),
+        contact.blocked,
+        contact.created_at,
+    )
+
+
+def _select(query: ConversationQuery) -> Select[Any]:
+    table = conversations_table.c
+    wanted: dict[Any, int | str | None] = {
+        table.contact: query.contact,
+        table.status: query.status,
+        table.assignee: query.assignee,
+        table.inbox: query.inbox,
+    }
+    statement = select(conversations_table).where(
+        *(column == value for column, value in wanted.items() if value is not None)
+    )
+    if query.before is not None:
+        time, last = query.before
+        statement = statement.where(
+            or_(table.updated_at < time, and_(table.updated_at == time, table.id < last))
+        )
+    if query.text:
+        statement = statement.where(_matches(query.text))
+    return statement.order_by(table.updated_at.desc(), table.id.desc()).limit(query.limit)
+
+
+def _matches(text: str) -> ColumnElement[bool]:
+    """One of the visible columns contains `text`; the contact is looked up only for rows that need it."""
+    table, person = conversations_table.c, contacts_table.c
+    visible = (table.contact_name, table.last_text, cast(table.id, String(20)))
+    about = (person.name, person.email, person.identifier)
+    contact = select(person.id).where(
+        person.id == table.contact, or_(*(column.icontains(text, autoescape=True) for column in about))
+    )
+    return or_(*(column.icontains(text, autoescape=True) for column in visible), contact.exists())

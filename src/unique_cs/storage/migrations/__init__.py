@@ -1,0 +1,1 @@
+"""Migrations of the SQL schema, forward only: one module a revision in `versions/`."""

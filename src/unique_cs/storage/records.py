@@ -1,0 +1,126 @@
+"""Inboxes, agents and their logins in SQL. Inboxes and agents are held in memory: all requests need them."""
+
+import msgspec
+from msgspec.structs import asdict, astuple
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from unique_cs.ports import Agent, Inbox, Login
+from unique_cs.storage.schema import agents as agents_table
+from unique_cs.storage.schema import inboxes as inboxes_table
+from unique_cs.storage.schema import installation as installation_table
+from unique_cs.storage.schema import logins as logins_table
+from unique_cs.storage.sql import BulkInsert, Database
+
+_FIRST_START = "first_start"
+
+
+class SqlRecords:
+    """`Records` in SQL. Make it with `open`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._save_agent = BulkInsert(agents_table, database.dialect, replace=True)
+        self._save_login = BulkInsert(logins_table, database.dialect, replace=True)
+        self._inboxes: dict[int, Inbox] = {}
+        self._agents: dict[int, Agent] = {}
+
+    @classmethod
+    async def open(cls, database: Database) -> "SqlRecords":
+        """Read inboxes and agents."""
+        records = cls(database)
+        await records.reload()
+        return records
+
+    async def reload(self) -> None:
+        """Read inboxes and agents again."""
+        read = self._database.read
+        inboxes = await read(lambda connection: connection.execute(select(inboxes_table)).all())
+        agents = await read(lambda connection: connection.execute(select(agents_table)).all())
+        self._inboxes = {row.id: _inbox(*row) for row in inboxes}
+        self._agents = {row.id: Agent(*row) for row in agents}
+
+    def inbox(self, inbox: int) -> Inbox | None:
+        """Return the inbox, or None."""
+        return self._inboxes.get(inbox)
+
+    def inbox_by_key(self, key: str) -> Inbox | None:
+        """Return the inbox with that public key, or None."""
+        return next((inbox for inbox in self._inboxes.values() if inbox.key == key), None)
+
+    def inboxes(self) -> list[Inbox]:
+        """Every inbox, oldest first."""
+        return sorted(self._inboxes.values(), key=lambda inbox: inbox.id)
+
+    def agent(self, agent: int) -> Agent | None:
+        """Return the agent, or None."""
+        return self._agents.get(agent)
+
+    def agent_by_email(self, email: str) -> Agent | None:
+        """Return the agent with that e-mail, without regard to case, or None."""
+        wanted = email.casefold()
+        return next((agent for agent in self._agents.values() if agent.email.casefold() == wanted), None)
+
+    def agents(self) -> list[Agent]:
+        """Every agent, oldest first."""
+        return sorted(self._agents.values(), key=lambda agent: agent.id)
+
+    async def save_agent(self, agent: Agent) -> None:
+        """Add or replace an agent."""
+        row = astuple(agent)
+        await self._database.write(lambda connection: self._save_agent.run(connection, [row]))
+        self._agents[agent.id] = agent
+
+    async def first_start(self, owner: Agent, inbox: Inbox) -> bool:
+        """Insert both if there is no agent; say whether it was done. Of many nodes one does it."""
+        if self._agents:
+            return False
+
+        def transaction(connection: Connection) -> None:
+            # The row that only one transaction can make.
+            mark = insert(installation_table).values(name=_FIRST_START, value=str(owner.id))
+            connection.execute(mark)
+            connection.execute(insert(agents_table).values(asdict(owner)))
+            connection.execute(insert(inboxes_table).values(_inbox_values(inbox)))
+
+        try:
+            await self._database.write(transaction)
+            done = True
+        except IntegrityError:
+            done = False
+        await self.reload()
+        return done
+
+    async def save_login(self, login: Login) -> None:
+        """Add or replace a login."""
+        row = astuple(login)
+        await self._database.write(lambda connection: self._save_login.run(connection, [row]))
+
+    async def login_by_hash(self, token_hash: str) -> Login | None:
+        """Return the login whose token has that hash, or None."""
+        query = select(logins_table).where(logins_table.c.token_hash == token_hash)
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        return Login(*row) if row else None
+
+    async def logins(self, agent: int) -> list[Login]:
+        """The agent's logins, newest first."""
+        query = select(logins_table).where(logins_table.c.agent == agent).order_by(logins_table.c.id.desc())
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [Login(*row) for row in rows]
+
+    async def delete_login(self, login: int) -> None:
+        """Delete the login if it exists."""
+        statement = delete(logins_table).where(logins_table.c.id == login)
+        await self._database.write(lambda connection: connection.execute(statement))
+
+
+def _inbox(
+    inbox_id: int, name: str, key: str, identity_secret: str, identity_algorithm: str, allowed_origins: str
+) -> Inbox:
+    origins = msgspec.json.decode(allowed_origins, type=list[str])
+    return Inbox(inbox_id, name, key, identity_secret, identity_algorithm, origins)
+
+
+def _inbox_values(inbox: Inbox) -> dict[str, object]:
+    origins = msgspec.json.encode(inbox.allowed_origins).decode()
+    return {**asdict(inbox), "allowed_origins": origins}

@@ -1,0 +1,66 @@
+"""Inboxes, agents and their logins in memory, for tests and simulation."""
+
+from unique_cs.ports import Agent, Inbox, Login
+
+
+class MemoryRecords:
+    """`Records` in memory."""
+
+    def __init__(self) -> None:
+        self._inboxes: dict[int, Inbox] = {}
+        self._agents: dict[int, Agent] = {}
+        self._logins: dict[int, Login] = {}
+
+    def inbox(self, inbox: int) -> Inbox | None:
+        """Return the inbox, or None."""
+        return self._inboxes.get(inbox)
+
+    def inbox_by_key(self, key: str) -> Inbox | None:
+        """Return the inbox with that public key, or None."""
+        return next((inbox for inbox in self._inboxes.values() if inbox.key == key), None)
+
+    def inboxes(self) -> list[Inbox]:
+        """Every inbox, oldest first."""
+        return sorted(self._inboxes.values(), key=lambda inbox: inbox.id)
+
+    def agent(self, agent: int) -> Agent | None:
+        """Return the agent, or None."""
+        return self._agents.get(agent)
+
+    def agent_by_email(self, email: str) -> Agent | None:
+        """Return the agent with that e-mail, without regard to case, or None."""
+        wanted = email.casefold()
+        return next((agent for agent in self._agents.values() if agent.email.casefold() == wanted), None)
+
+    def agents(self) -> list[Agent]:
+        """Every agent, oldest first."""
+        return sorted(self._agents.values(), key=lambda agent: agent.id)
+
+    async def save_agent(self, agent: Agent) -> None:
+        """Add or replace an agent."""
+        self._agents[agent.id] = agent
+
+    async def first_start(self, owner: Agent, inbox: Inbox) -> bool:
+        """Insert both if there is no agent; say whether it was done."""
+        if self._agents:
+            return False
+        self._agents[owner.id] = owner
+        self._inboxes[inbox.id] = inbox
+        return True
+
+    async def save_login(self, login: Login) -> None:
+        """Add or replace a login."""
+        self._logins[login.id] = login
+
+    async def login_by_hash(self, token_hash: str) -> Login | None:
+        """Return the login whose token has that hash, or None."""
+        return next((login for login in self._logins.values() if login.token_hash == token_hash), None)
+
+    async def logins(self, agent: int) -> list[Login]:
+        """The agent's logins, newest first."""
+        found = [login for login in self._logins.values() if login.agent == agent]
+        return sorted(found, key=lambda login: login.id, reverse=True)
+
+    async def delete_login(self, login: int) -> None:
+        """Delete the login if it exists."""
+        self._logins.pop(login, None)

@@ -1,0 +1,161 @@
+"""The tables of the cold tier and of the records: one schema for SQLite, MySQL and MariaDB.
+
+Ids are made by the program, times are integer milliseconds. A change here needs a migration in `migrations/`.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+HEAD: Final = "0001"
+"""The revision of `migrations/` that makes this schema."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite makes a primary key the row's own id only where its type is exactly INTEGER.
+Big: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite")
+# MySQL takes the length to choose its type; without one it ends at 64 KiB, and a frame may be longer.
+Frame: Final = LargeBinary(2**24 - 1)
+_MYSQL: Final[dict[str, Any]] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+
+
+def _id() -> Column[int]:
+    return Column("id", Big, primary_key=True, autoincrement=False)
+
+
+def _required(name: str, kind: TypeEngine[Any]) -> Column[Any]:
+    return Column(name, kind, nullable=False)
+
+
+inboxes = Table(
+    "inboxes",
+    metadata,
+    _id(),
+    _required("name", String(300)),
+    _required("key", String(64)),
+    _required("identity_secret", Text()),
+    _required("identity_algorithm", String(16)),
+    _required("allowed_origins", Text()),
+    UniqueConstraint("key"),
+    **_MYSQL,
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    _id(),
+    _required("email", String(320)),
+    _required("name", String(300)),
+    _required("role", String(16)),
+    _required("password", String(300)),
+    _required("disabled", Boolean()),
+    UniqueConstraint("email"),
+    **_MYSQL,
+)
+
+logins = Table(
+    "logins",
+    metadata,
+    _id(),
+    _required("agent", Big),
+    _required("token_hash", String(64)),
+    _required("created_at", Big),
+    _required("last_seen_at", Big),
+    _required("user_agent", String(300)),
+    _required("ip", String(64)),
+    UniqueConstraint("token_hash"),
+    Index(None, "agent"),
+    **_MYSQL,
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    _id(),
+    _required("inbox", Big),
+    _required("name", String(300)),
+    _required("email", String(320)),
+    _required("identifier", String(300)),
+    _required("attributes", Text()),
+    _required("visit", Text()),
+    _required("blocked", Boolean()),
+    _required("created_at", Big),
+    Index(None, "inbox", "identifier"),
+    **_MYSQL,
+)
+
+# An index ends with the primary key, so those on `updated_at` serve (updated_at, id).
+conversations = Table(
+    "conversations",
+    metadata,
+    _id(),
+    _required("inbox", Big),
+    _required("contact", Big),
+    _required("contact_name", String(300)),
+    _required("status", String(16)),
+    _required("assignee", Big),
+    _required("waiting_since", Big),
+    _required("created_at", Big),
+    _required("updated_at", Big),
+    _required("seq", Big),
+    _required("last_text", String(300)),
+    Index(None, "updated_at"),
+    Index(None, "contact", "updated_at"),
+    Index(None, "assignee", "status", "updated_at"),
+    **_MYSQL,
+)
+
+# SQLite keeps these in the order of arrival, with an index for the key: a third of the work of a table that
+# is ordered by the key, since hundreds of conversations are written to at once.
+events = Table(
+    "events",
+    metadata,
+    Column("conversation", Big, nullable=False, autoincrement=False),
+    Column("seq", Big, nullable=False, autoincrement=False),
+    _required("id", Big),
+    _required("time", Big),
+    _required("name", String(64)),
+    _required("visibility", SmallInteger()),
+    _required("session", LargeBinary(16)),
+    _required("n", Big),
+    _required("frame", Frame),
+    PrimaryKeyConstraint("conversation", "seq"),
+    **_MYSQL,
+)
+
+relay = Table(
+    "relay",
+    metadata,
+    _id(),
+    _required("position", Big),
+    **_MYSQL,
+)
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    _required("value", Text()),
+    **_MYSQL,
+)
