@@ -1,0 +1,153 @@
+"""Who is asking: agents' logins, and the principal behind a token."""
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from unique_cs.actions.passwords import Passwords
+from unique_cs.actions.tokens import AGENT_PREFIX, ContactTokens, hash_of, new_agent_token
+from unique_cs.domain.events import Actor
+from unique_cs.domain.flow import KeyedBuckets
+from unique_cs.domain.permission import Principal
+from unique_cs.errors import Code, UniqueCsError, not_found
+from unique_cs.ports import Agent, Clock, Contacts, Login, Records
+
+CACHED_S: Final = 5.0
+"""For how long a login is believed without asking the store: a revocation on another node holds after it."""
+
+_TOUCH_MS: Final = 3_600_000
+_DAY_MS: Final = 86_400_000
+_MAX_CACHED: Final = 100_000
+
+
+class LoggedIn(Struct, frozen=True):
+    """A new login: its token is shown once and kept as a hash only."""
+
+    token: str
+    agent: Agent
+
+
+class Auth:
+    """Logins of agents and checks of tokens.
+
+    `logins_per_minute` limits attempts by IP and by e-mail; None is no limit. A login ends `login_days` after
+    it was last used.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        contacts: Contacts,
+        tokens: ContactTokens,
+        passwords: Passwords,
+        clock: Clock,
+        ids: Callable[[], int],
+        *,
+        login_days: int,
+        logins_per_minute: int | None,
+    ) -> None:
+        self._records = records
+        self._contacts = contacts
+        self._tokens = tokens
+        self._passwords = passwords
+        self._clock = clock
+        self._ids = ids
+        self._valid_ms = login_days * _DAY_MS
+        self._attempts = logins_per_minute and KeyedBuckets(logins_per_minute / 60, logins_per_minute)
+        self._cache: dict[str, tuple[Login, float]] = {}
+
+    async def login(self, email: str, password: str, *, ip: str, user_agent: str) -> LoggedIn:
+        """Log an agent in.
+
+        Raises `unauthorized` for a wrong e-mail or password alike, `forbidden` for a disabled agent,
+        `rate_limited` and `overloaded`.
+        """
+        self._admit(f"ip:{ip}", f"email:{email.casefold()}")
+        agent = self._records.agent_by_email(email)
+        if not await self._passwords.check(password, agent.password if agent else None) or agent is None:
+            raise UniqueCsError(Code.UNAUTHORIZED, "wrong e-mail or password")
+        if agent.disabled:
+            raise UniqueCsError(Code.FORBIDDEN, "this agent is disabled")
+        token, now = new_agent_token(), self._clock.now_ms()
+        login = Login(self._ids(), agent.id, hash_of(token), now, now, user_agent[:300], ip)
+        await self._records.save_login(login)
+        return LoggedIn(token, agent)
+
+    def _admit(self, *keys: str) -> None:
+        if not self._attempts:
+            return
+        now = self._clock.monotonic()
+        wait_ms = max(self._attempts.take(key, now) for key in keys)
+        if wait_ms:
+            raise UniqueCsError(Code.RATE_LIMITED, "too many login attempts", retry_after_ms=wait_ms)
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return who holds the token.
+
+        Raises `unauthorized` where it was not issued here, has expired or was revoked, and `forbidden` for a
+        blocked contact or a disabled agent.
+        """
+        if token.startswith(AGENT_PREFIX):
+            return await self._agent(token)
+        return await self._contact(token)
+
+    async def _contact(self, token: str) -> Principal:
+        claim = self._tokens.read(token, self._clock.now_ms())
+        contact = await self._contacts.contact(claim.contact) if claim else None
+        if contact is None:
+            raise _unauthorized()
+        if contact.blocked:
+            raise UniqueCsError(Code.FORBIDDEN, "this contact is blocked")
+        actor = Actor("contact", str(contact.id), contact.name)
+        return Principal("contact", contact.id, actor, inbox=contact.inbox)
+
+    async def _agent(self, token: str) -> Principal:
+        login = await self._login(hash_of(token))
+        agent = self._records.agent(login.agent)
+        if agent is None:
+            raise _unauthorized()
+        if agent.disabled:
+            raise UniqueCsError(Code.FORBIDDEN, "this agent is disabled")
+        actor = Actor("agent", str(agent.id), agent.name)
+        return Principal("agent", agent.id, actor, role=agent.role, login=login.id)
+
+    async def _login(self, token_hash: str) -> Login:
+        login, until = self._cache.get(token_hash, (None, 0.0))
+        if login is None or self._clock.monotonic() >= until:
+            login = await self._records.login_by_hash(token_hash)
+        now = self._clock.now_ms()
+        if login is None or now - login.last_seen_at >= self._valid_ms:
+            self._cache.pop(token_hash, None)
+            raise _unauthorized()
+        if now - login.last_seen_at >= _TOUCH_MS:
+            login = replace(login, last_seen_at=now)
+            await self._records.save_login(login)
+        self._keep(login, until)
+        return login
+
+    def _keep(self, login: Login, until: float) -> None:
+        now = self._clock.monotonic()
+        self._cache[login.token_hash] = (login, until if until > now else now + CACHED_S)
+        if len(self._cache) > _MAX_CACHED:
+            del self._cache[next(iter(self._cache))]
+
+    async def logins(self, principal: Principal) -> list[Login]:
+        """The agent's own logins that are still valid, newest first."""
+        oldest = self._clock.now_ms() - self._valid_ms
+        return [each for each in await self._records.logins(principal.id) if each.last_seen_at > oldest]
+
+    async def revoke(self, principal: Principal, login_id: int) -> None:
+        """End one of the agent's own logins. Raises `not_found`. Closing its connections is the caller's."""
+        login = next((each for each in await self._records.logins(principal.id) if each.id == login_id), None)
+        if login is None:
+            raise not_found()
+        self._cache.pop(login.token_hash, None)
+        await self._records.delete_login(login_id)
+        # A check that began before the deletion may have put it back.
+        self._cache.pop(login.token_hash, None)
+
+
+def _unauthorized() -> UniqueCsError:
+    return UniqueCsError(Code.UNAUTHORIZED, "the token is not valid")
