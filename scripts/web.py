@@ -46,7 +46,11 @@ def build(env: dict[str, str]) -> None:
     """Build all apps into the server's package."""
     say("building the web assets")
     stamp = digest(sources())
-    run("npm", "run", "--silent", "build", cwd=WEB, env=env)
+    command = ["npm", "run", "--silent", "build"]
+    done = subprocess.run(command, cwd=WEB, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stdout + done.stderr)
+        raise SystemExit(done.returncode)
     ASSETS.mkdir(parents=True, exist_ok=True)
     (ASSETS / ".built").write_text(stamp)
 
