@@ -3,13 +3,18 @@
 import json
 import re
 from pathlib import Path
+from secrets import token_hex
+from time import time_ns
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
+from unique_cs.actions.identity import read_identity
 from unique_cs.config import PREFIX, Settings
 from unique_cs.errors import HTTP_STATUS, Code
+from unique_cs.ports import Inbox
 from unique_cs.protocol import close
 from unique_cs.telemetry import metrics
 
@@ -102,3 +107,17 @@ def test_every_json_example_is_json() -> None:
             frame, end = json.JSONDecoder().raw_decode(rest)
             assert frame["type"]
             rest = rest[end:].lstrip()
+
+
+@pytest.mark.parametrize("guide", ["guides/embed.md", "zh-CN/guides/embed.md"])
+def test_the_identity_token_of_the_embedding_guide_is_accepted(guide: str) -> None:
+    inbox = Inbox(1, "Website", "k1", identity_secret=token_hex(32))
+    (example,) = blocks(ROOT / "docs" / guide, "python")
+    names = {
+        "inbox_key": inbox.key,
+        "inbox_secret": inbox.identity_secret,
+        "user": SimpleNamespace(id=7, name="Ann"),
+    }
+    exec(example, names)
+    identity = read_identity(inbox, str(names["token"]), time_ns() // 1_000_000)
+    assert (identity.subject, identity.name) == ("7", "Ann")
