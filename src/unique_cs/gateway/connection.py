@@ -153,12 +153,19 @@ class Connection:
 
     def flush(self) -> None:
         """Write what is queued at once; a reader that is too slow is closed."""
+        if (
+            self._write_out()
+            and self.drained is not None
+            and self.link.buffered() > self.gateway.limits.max_queue
+        ):
+            self.close(close.TOO_SLOW)
+
+    def _write_out(self) -> bool:
         out, self.out = self.out, None
         if out is None or self.closed:
-            return
+            return False
         self.link.write(out[0] if len(out) == 1 else b"".join(out))
-        if self.drained is not None and self.link.buffered() > self.gateway.limits.max_queue:
-            self.close(close.TOO_SLOW)
+        return True
 
     def writing_paused(self) -> None:
         """The transport's buffer is over its high-water mark."""
@@ -203,7 +210,7 @@ class Connection:
         if after_ms is None:
             after_ms = self.gateway.after_ms(code)
         self.send(frames.Close(code.code, code.reason, code.reconnect, after_ms))
-        self.flush()
+        self._write_out()
         self.link.close(code.code, code.reason)
         self.gateway.wait_for_goodbye(self)
         metrics.closed.labels(str(code.code)).inc()
@@ -212,9 +219,8 @@ class Connection:
 
     def lost(self) -> None:
         """The transport is gone."""
-        self.gateway.wheel.discard(self)
-        self.gateway.lost(self)
         self._end()
+        self.gateway.lost(self)
 
     def _end(self) -> None:
         if self.closed:
