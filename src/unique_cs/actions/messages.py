@@ -21,10 +21,11 @@ def check_body(principal: Principal, body: Body, private: bool, max_text: int) -
     """Refuse what this actor may not say: `forbidden`, `too_large` (text in characters), `not_found`."""
     if private and principal.is_contact:
         raise UniqueCsError(Code.FORBIDDEN, "notes are for agents")
+    plain = type(body) is TextBody
     text = body.text if type(body) is TextBody else text_of(body)
     if len(text) > max_text:
         raise UniqueCsError(Code.TOO_LARGE, f"a text has at most {max_text} characters")
-    if needs_upload(body):
+    if not plain and needs_upload(body):
         raise not_found("no such attachment in this conversation")
 
 

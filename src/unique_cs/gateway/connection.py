@@ -56,6 +56,7 @@ class Connection:
         "held",
         "link",
         "out",
+        "paused",
         "seen",
         "session",
         "signals",
@@ -79,7 +80,7 @@ class Connection:
         self.drained: asyncio.Future[None] | None = None
         self.bucket: TokenBucket | None = None
         self.signals: TokenBucket | None = None
-        self.closed = False
+        self.closed = self.paused = False
         self.slot = 0
         self.seen = gateway.wheel.tick
         gateway.opened(self)
@@ -96,7 +97,8 @@ class Connection:
             self._handle(payload)
             return
         self.held.append(payload)
-        if len(self.held) == MAX_HELD:
+        if len(self.held) >= MAX_HELD and not self.paused:
+            self.paused = True
             self.link.pause_reading()
 
     def alive(self) -> None:
@@ -125,16 +127,16 @@ class Connection:
         self._go_on()
 
     def _go_on(self) -> None:
-        held, self.held, self.work = self.held, None, None
-        if held is None:
-            return
-        if len(held) >= MAX_HELD:
-            self.link.resume_reading()
+        """Work through what was held back, up to the next frame that takes time."""
+        held, self.held, self.work = self.held or deque(), None, None
         while held and not self.closed:
             self._handle(held.popleft())
-            if self.held is not None:
-                self.held.extend(held)
+            if self.work is not None:
+                self.held = held
                 return
+        if self.paused:
+            self.paused = False
+            self.link.resume_reading()
 
     # Out
 

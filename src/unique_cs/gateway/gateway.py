@@ -1,6 +1,7 @@
 """What all connections of a node share: ports, limits, the hub, the wheel, and who may come in."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, NamedTuple
@@ -66,6 +67,9 @@ class Gateway:
         self._handshakes = TokenBucket(limits.handshakes_per_second, limits.handshakes_per_second)
         self._handshakes_by_ip = KeyedBuckets(limits.handshakes_per_ip, 2 * limits.handshakes_per_ip)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._transports = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     # Connections come and go
 
@@ -81,6 +85,8 @@ class Gateway:
 
     def opened(self, connection: Connection) -> None:
         """A transport made a connection."""
+        self._transports += 1
+        self._empty.clear()
         self.hub.connections.add(connection)
         self.wheel.add(connection, self.wheel.tick + self.connect_ticks)
 
@@ -97,6 +103,9 @@ class Gateway:
 
     def lost(self, connection: Connection) -> None:
         """The transport is gone."""
+        self._transports -= 1
+        if not self._transports:
+            self._empty.set()
         self.wheel.discard(connection)
 
     def after_ms(self, code: close.CloseCode) -> int:
@@ -106,10 +115,16 @@ class Gateway:
         spread = 1_000 + len(self.hub.connections) // 5
         return 200 + self.rng.randrange(spread)
 
-    def drain(self) -> None:
-        """Let nobody in any more and send everybody away with 4503."""
+    async def drain(self, timeout_s: float) -> None:
+        """Let nobody in any more, send everybody away with 4503, and wait until they are gone."""
         self.draining = True
-        self.hub.close_all(close.DRAINING)
+        for number, connection in enumerate(list(self.hub.connections)):
+            connection.close(close.DRAINING)
+            if number % 200 == 199:
+                await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
 
     def close(self) -> None:
         """Stop the wheel and every task."""

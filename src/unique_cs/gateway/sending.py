@@ -53,8 +53,12 @@ def _subscribed_target(connection: Connection, session: Session, wire_id: str | 
         return found.conversation if found is not None else None
     if not session.principal.is_contact:
         return None
-    not_resolved = [key for key, each in subscriptions.items() if each.conversation.status != "resolved"]
-    return subscriptions[max(not_resolved)].conversation if not_resolved else None
+    newest: Conversation | None = None
+    for each in subscriptions.values():
+        conversation = each.conversation
+        if conversation.status != "resolved" and (newest is None or conversation.id > newest.id):
+            newest = conversation
+    return newest
 
 
 async def _send_elsewhere(gateway: "Gateway", connection: Connection, session: Session, frame: Send) -> None:

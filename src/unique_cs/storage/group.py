@@ -60,6 +60,14 @@ class GroupCommit:
         if not self._scheduled:
             self._schedule()
 
+    def record(self, entry: Entry, key: bytes, row: bytes) -> None:
+        """Add an event: its row, for the relay its key, and its entry for `on_durable`."""
+        self._puts.append((key, row))
+        self._references.append(key)
+        self._entries.append(entry)
+        if not self._scheduled:
+            self._schedule()
+
     def delete(self, key: bytes) -> None:
         """Delete a row in the current group, after its puts."""
         self._deletes.append(key)

@@ -23,7 +23,7 @@ class Hot(Protocol):
     def scan(
         self, start: bytes, end: bytes, limit: int, *, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]: ...
-    def free_bytes(self) -> int: ...
+    def space(self) -> tuple[int, int]: ...
     def reopen(self) -> None: ...
     def close(self) -> None: ...
 
@@ -83,9 +83,10 @@ class RocksHot:
             cursor.prev() if reverse else cursor.next()
         return rows
 
-    def free_bytes(self) -> int:
-        """Bytes that an unprivileged process may still write on the volume."""
-        return shutil.disk_usage(self._folder).free
+    def space(self) -> tuple[int, int]:
+        """Bytes of the volume that are free, and all."""
+        usage = shutil.disk_usage(self._folder)
+        return usage.free, usage.total
 
     def reopen(self) -> None:
         """Close and open again: what is read afterwards is what the disk has."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 class MemoryHot:
     """`Hot` in memory. `crash` loses what was not flushed, as a power failure would.
 
-    `fail` set to an exception makes `write` and `flush` raise it; `free` is what `free_bytes` says.
+    `fail` set to an exception makes `write` and `flush` raise it; `free` is what `space` says.
     """
 
     def __init__(self) -> None:
@@ -63,9 +63,9 @@ class MemoryHot:
         )
         return [(key, self._rows[key]) for key in keys]
 
-    def free_bytes(self) -> int:
-        """What `free` says."""
-        return self.free
+    def space(self) -> tuple[int, int]:
+        """What `free` says, of twice as much."""
+        return self.free, 2 * self.free
 
     def crash(self) -> None:
         """Lose what was not flushed."""

@@ -47,10 +47,10 @@ class IdSource:
         hot.flush()
         self._snowflake = Snowflake(node, floor_ms=floor, ceiling_ms=self._ceiling)
 
-    def next(self) -> int:
+    def next(self, now_ms: int) -> int:
         """Return the next id; raises `StorageUnavailable` while the ceiling is being raised."""
         try:
-            return self._snowflake.next(self._clock.now_ms())
+            return self._snowflake.next(now_ms)
         except CeilingReached:
             raise StorageUnavailable("the clock jumped; ids are being secured", 200) from None
 

@@ -120,18 +120,16 @@ def read_answer(row: bytes) -> Answer:
     return Answer(code=error.code, message=error.message)
 
 
-def event_reference(conversation: int, seq: int) -> bytes:
-    """Part of a group row: an event that the group wrote."""
-    return _reference.pack(b"e", conversation, seq)
-
-
 def contact_reference(contact: int) -> bytes:
     """Part of a group row: a contact that the group wrote."""
     return _reference.pack(b"k", contact, 0)
 
 
 def read_references(row: bytes) -> tuple[list[tuple[int, int]], list[int]]:
-    """The (conversation, seq) of events and the ids of contacts in a group row."""
+    """The (conversation, seq) of events and the ids of contacts in a group row.
+
+    An event is referred to by its key, see `storage/keys.py`.
+    """
     events, contacts = [], []
     for kind, first, second in _reference.iter_unpack(row[8:]):
         if kind == b"e":

@@ -94,7 +94,7 @@ class EmbeddedTimeline:
 
     def new_conversation(self, contact: Contact) -> Conversation:
         """A conversation that exists once its first event is appended."""
-        return Conversation(self._ids.next(), contact.inbox, Named(str(contact.id), contact.name))
+        return Conversation(self._ids.next(self._clock.now_ms()), contact.inbox, Named(str(contact.id), contact.name))
 
     def not_resolved(self) -> list[tuple[int, int, int, int]]:
         """(conversation, inbox, assignee, waiting_since) of all that are not resolved, for the start."""
@@ -115,27 +115,22 @@ class EmbeddedTimeline:
         sender: object = None,
     ) -> Entry:
         """Give the drafts the next places; return the entry of the last one."""
-        group = self.group
-        if group.refusal:
-            group.admit()
+        if self.group.refusal:
+            self.group.admit()
         if session is not None:
             _check(session, n)
         plain = len(drafts) == 1 and drafts[0].name == MESSAGE_CREATED
         if expect != (conversation.state_seq if plain else conversation.seq):
             raise UniqueCsError(Code.CONFLICT, "the conversation has changed meanwhile")
-        ids = [self._ids.next() for _ in drafts]
         time = self._clock.now_ms()
-        for event_id, draft in zip(ids, drafts, strict=True):
-            # The send became the last event; those before it are what it caused.
-            made_by = session if draft is drafts[-1] else None
-            entry = self._place(conversation, actor, draft, event_id, time, made_by, n)
-        if not plain:
-            self._put_state(conversation)
-        entry.sender = sender
-        if session is not None:
-            session.n = n
-            entry.session, entry.n = session, n
-            group.put(keys.answer(session.key, n), rows.answer_row(conversation.id, conversation.seq))
+        if plain:
+            return self._place(conversation, actor, drafts[0], self._ids.next(time), time, session, n, sender)
+        # All ids first: nothing may fail between the first place and the last.
+        ids = [self._ids.next(time) for _ in drafts]
+        for event_id, draft in zip(ids[:-1], drafts[:-1], strict=True):
+            self._place(conversation, actor, draft, event_id, time, None, 0, None)
+        entry = self._place(conversation, actor, drafts[-1], ids[-1], time, session, n, sender)
+        self._put_state(conversation)
         return entry
 
     def _place(
@@ -147,17 +142,22 @@ class EmbeddedTimeline:
         time: int,
         session: Session | None,
         n: int,
+        sender: object,
     ) -> Entry:
         name, data = draft
         rules.apply(conversation, name, data, time)
         seq = conversation.seq
         event = Event(name, conversation.wire_id, seq, str(event_id), time, actor, data)
         entry = Entry(conversation, event, _encode(event), visibility(name, data))
-        group = self.group
-        made_by = (rows.NO_SESSION, 0) if session is None else (session.key, n)
-        group.put(keys.event(conversation.id, seq), rows.event_row(entry.visibility, *made_by, entry.payload))
-        group.refer(rows.event_reference(conversation.id, seq))
-        group.add(entry)
+        # The key of an event is also its reference in the group's row.
+        key = keys.event(conversation.id, seq)
+        if session is None:
+            self.group.record(entry, key, rows.event_row(entry.visibility, rows.NO_SESSION, 0, entry.payload))
+            return entry
+        session.n = n
+        entry.session, entry.n, entry.sender = session, n, sender
+        self.group.record(entry, key, rows.event_row(entry.visibility, session.key, n, entry.payload))
+        self.group.put(keys.answer(session.key, n), rows.answer_row(conversation.id, seq))
         return entry
 
     def _put_state(self, conversation: Conversation) -> None:

@@ -38,7 +38,11 @@ class WebSocketTransport(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         engine, connection = self._engine, self._connection
         binary = connection.wire.codec.binary
-        for message in engine.receive(data):
+        messages = engine.receive(data)
+        if not messages:
+            # A ping or pong, or part of a frame: the client lives.
+            connection.alive()
+        for message in messages:
             if isinstance(message, Binary) is not binary:
                 connection.close(close.BAD_FRAME)
                 return
@@ -48,7 +52,6 @@ class WebSocketTransport(asyncio.Protocol):
 
     def _react(self) -> None:
         """Answer the engine's control frames; end when it has ended."""
-        self._connection.alive()
         if self._engine.state == TOO_LARGE:
             self._connection.close(close.TOO_LARGE)
         if self._engine.output:
