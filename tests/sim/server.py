@@ -177,8 +177,7 @@ class SimServer:
     async def stop(self) -> None:
         """Drain and end, as SIGTERM does."""
         node = self.node
-        _gateway(node).drain()
-        await asyncio.sleep(0.2)
+        await _gateway(node).drain(0.2)
         self._node = None
         await node.close()
 

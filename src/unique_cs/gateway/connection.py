@@ -106,15 +106,18 @@ class Connection:
         if self.session is not None:
             self.seen = self.gateway.wheel.tick
 
-    def _handle(self, payload: bytes) -> None:
+    def _handle(self, payload: bytes) -> bool:
+        """Do what a frame asks; true if that goes on after this call."""
         try:
             work = self.gateway.handle(self, self.wire.codec.decode(payload))
         except UniqueCsError as error:
             self.fail(error)
-            return
-        if work is not None:
-            self.held = deque()
-            self.work = asyncio.get_running_loop().create_task(self._run(work))
+            return False
+        if work is None:
+            return False
+        self.held = deque()
+        self.work = asyncio.get_running_loop().create_task(self._run(work))
+        return True
 
     async def _run(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -130,8 +133,7 @@ class Connection:
         """Work through what was held back, up to the next frame that takes time."""
         held, self.held, self.work = self.held or deque(), None, None
         while held and not self.closed:
-            self._handle(held.popleft())
-            if self.work is not None:
+            if self._handle(held.popleft()):
                 self.held = held
                 return
         if self.paused:
