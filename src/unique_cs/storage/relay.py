@@ -1,6 +1,7 @@
 """The relay: moves what is durable in the hot tier to the cold tier, in order, in batches."""
 
 import asyncio
+import contextlib
 
 import msgspec
 from msgspec import Struct
@@ -9,7 +10,7 @@ from unique_cs.domain.body import text_of
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import MESSAGE_CREATED
 from unique_cs.errors import Code, UniqueCsError
-from unique_cs.ports import Archive, ArchivedEvent, Contact, Contacts, ConversationRow, Stored
+from unique_cs.ports import Archive, ArchivedEvent, Contact, Contacts, ConversationRow
 from unique_cs.storage import keys, rows
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.timeline import EmbeddedTimeline
@@ -19,6 +20,9 @@ BATCH = 2_000
 """Events of one transaction, about."""
 
 RETRY_S = 1.0
+
+GATHER_S = 0.2
+"""How long to gather before a batch that nobody waits for: few large transactions cost least."""
 
 
 class _Columns(Struct, gc=False):
@@ -40,6 +44,7 @@ class Relay:
         self._contacts = contacts
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
+        self._hurry = asyncio.Event()
         self.cursor = 0
         self.stopped = ""
 
@@ -58,7 +63,7 @@ class Relay:
         while not self.stopped:
             self._wake.clear()
             try:
-                moved = await self.move()
+                full = await self.move()
             except UniqueCsError as error:
                 self._stop(error)
                 return
@@ -66,20 +71,27 @@ class Relay:
                 log.warning("relay failed, trying again", error=repr(error))
                 await asyncio.sleep(RETRY_S)
                 continue
-            if not moved:
+            if not full:
                 await self._wake.wait()
+                await self._gather()
 
     def _stop(self, error: UniqueCsError) -> None:
         self.stopped = error.message
         metrics.relay_stopped.set(1)
         log.error("relay stopped: the tiers diverge", error=error.message, cursor=self.cursor)
 
-    async def move(self) -> int:
-        """Move one batch; return how many groups it held."""
+    async def _gather(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._hurry.wait()
+
+    async def move(self) -> bool:
+        """Move one batch; true if more may be waiting."""
         upto = self._timeline.group.durable_number
         groups = self._groups(upto)
         if not groups:
-            return 0
+            self._hurry.clear()
+            return False
         events, contacts = _references(groups)
         archived = await self._archived(events)
         conversations = await self._conversations(archived)
@@ -90,7 +102,7 @@ class Relay:
         metrics.relayed.inc(len(archived))
         async with self._moved:
             self._moved.notify_all()
-        return len(groups)
+        return self.cursor < upto
 
     def _groups(self, upto: int) -> list[tuple[bytes, bytes]]:
         taken: list[tuple[bytes, bytes]] = []
@@ -112,32 +124,27 @@ class Relay:
         return archived
 
     async def _conversations(self, archived: list[ArchivedEvent]) -> list[ConversationRow]:
-        touched = {each.conversation: each for each in archived}
+        texts: dict[int, bytes | None] = {}
+        for each in archived:
+            texts[each.conversation] = (
+                each.stored.frame if each.name == MESSAGE_CREATED else texts.get(each.conversation)
+            )
         made: list[ConversationRow] = []
-        for number, conversation_id in enumerate(touched):
+        for number, (conversation_id, frame) in enumerate(texts.items()):
             conversation = await self._timeline.conversation(conversation_id)
             if conversation is None:
                 raise UniqueCsError(Code.INTERNAL, f"conversation {conversation_id} has events and no state")
-            made.append(await self._row(conversation))
+            newest = frame or await self._newest_message(conversation)
+            made.append(_row(conversation, newest))
             if number % 50 == 49:
                 await asyncio.sleep(0)
         return made
 
-    async def _row(self, conversation: Conversation) -> ConversationRow:
-        newest = await self._timeline.events(conversation, 0, conversation.durable + 1, 3, True)
-        return ConversationRow(
-            conversation.id,
-            conversation.inbox,
-            int(conversation.contact.id),
-            conversation.contact.name,
-            conversation.status,
-            int(conversation.assignee.id) if conversation.assignee else 0,
-            conversation.waiting_since,
-            conversation.created_at,
-            conversation.updated_at,
-            conversation.durable,
-            _last_text(newest),
-        )
+    async def _newest_message(self, conversation: Conversation) -> bytes | None:
+        """The newest message before a batch that held none of this conversation."""
+        page = await self._timeline.events(conversation, 0, conversation.durable + 1, 10, True)
+        frames = [each.frame for each in page if _columns.decode(each.frame).name == MESSAGE_CREATED]
+        return frames[-1] if frames else None
 
     async def _contact(self, contact_id: int) -> Contact:
         contact = await self._contacts.contact(contact_id)
@@ -148,6 +155,7 @@ class Relay:
     async def caught_up(self, timeout_s: float) -> None:
         """Return when everything durable now is archived, or after `timeout_s`."""
         target = self._timeline.group.durable_number
+        self._hurry.set()
         async with self._moved:
             try:
                 async with asyncio.timeout(timeout_s):
@@ -175,9 +183,21 @@ def _archived(reference: tuple[int, int], row: bytes | None) -> ArchivedEvent:
     return ArchivedEvent(conversation, int(columns.id), columns.time, columns.name, stored)
 
 
-def _last_text(newest: list[Stored]) -> str:
-    for stored in reversed(newest):
-        event = msgspec.json.decode(stored.frame)
-        if event["name"] == MESSAGE_CREATED:
-            return text_of(event["data"]["body"])[:200]
-    return ""
+def _row(conversation: Conversation, newest_message: bytes | None) -> ConversationRow:
+    return ConversationRow(
+        conversation.id,
+        conversation.inbox,
+        int(conversation.contact.id),
+        conversation.contact.name,
+        conversation.status,
+        int(conversation.assignee.id) if conversation.assignee else 0,
+        conversation.waiting_since,
+        conversation.created_at,
+        conversation.updated_at,
+        conversation.durable,
+        _text(newest_message) if newest_message else "",
+    )
+
+
+def _text(frame: bytes) -> str:
+    return text_of(msgspec.json.decode(frame)["data"]["body"])[:200]
