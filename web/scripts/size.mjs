@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 const ASSETS = join(dirname(fileURLToPath(import.meta.url)), '../../src/unique_cs/api/assets');
-const LOADER = 4 * 1024;
-const TOTAL = 30 * 1024;
+const LOADER = 4_000;
+const TOTAL = 30_000;
 
 const size = (path) => gzipSync(readFileSync(join(ASSETS, path)), { level: 9 }).length;
 const files = readdirSync(join(ASSETS, 'widget/assets'));

@@ -18,7 +18,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     cssCodeSplit: false,
-    target: ['chrome98', 'firefox101', 'safari16'],
+    target: ['chrome98', 'firefox101', 'safari16.4'],
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     // Lets the chunk of rich messages import from the entry; else what both use becomes a third file.
     rolldownOptions: { preserveEntrySignatures: 'allow-extension' },

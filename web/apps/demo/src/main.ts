@@ -4,7 +4,7 @@ import { locale, price, text } from './texts';
 /** A shop page as any shop has one. The last function is all that a shop needs to do for the widget. */
 const bag = new Map<string, number>();
 const SVG = 'viewBox="0 0 240 240" aria-hidden="true"';
-const BAG = '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.800" stroke-linejoin="round" aria-hidden="true"><path d="M5 8h14l1 12H4zM8.500 8a3.500 3.500 0 0 1 7 0"/></svg>';
+const BAG = '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linejoin="round" aria-hidden="true"><path d="M5 8h14l1 12H4zM8.5 8a3.5 3.5 0 0 1 7 0"/></svg>';
 
 declare global {
   interface Window {

@@ -33,7 +33,7 @@ export const products: readonly Product[] = [
     420,
     ['Spindle chair', 'Ash and paper cord, by Norr', 'Seven spindles, one steam-bent back, a seat of woven cord. Weighs less than a cat.'],
     ['纺锤椅', '白蜡木与纸绳 · Norr', '七根立柱，蒸汽弯曲的靠背，手编纸绳座面。比一只猫还轻。'],
-    `${ground(120, 66)}<g stroke="#b98a55" stroke-width="7" stroke-linecap="round" fill="none"><path d="M84 140 74 204M156 140l10 64M98 146l-4 50M142 146l4 50"/></g><g stroke="#cda16c" stroke-width="4.500" stroke-linecap="round"><path d="M88 62l4 70M101 54l2 78M114 50l1 82M127 50l-1 82M140 54l-3 78M152 62l-4 70"/></g>
+    `${ground(120, 66)}<g stroke="#b98a55" stroke-width="7" stroke-linecap="round" fill="none"><path d="M84 140 74 204M156 140l10 64M98 146l-4 50M142 146l4 50"/></g><g stroke="#cda16c" stroke-width="4.5" stroke-linecap="round"><path d="M88 62l4 70M101 54l2 78M114 50l1 82M127 50l-1 82M140 54l-3 78M152 62l-4 70"/></g>
      <path d="M78 66c10-26 74-26 84 0" fill="none" stroke="#b98a55" stroke-width="10" stroke-linecap="round"/><path d="M74 132h92c6 0 8 14 2 18H72c-6-4-4-18 2-18Z" fill="#e5d1ab"/><path d="M72 144h96" stroke="#cdb58a" stroke-width="3"/>`,
   ),
   product(
@@ -41,7 +41,7 @@ export const products: readonly Product[] = [
     68,
     ['Tall vase', 'Stoneware, by Atelier Miro', 'Thrown in two halves, joined wet, glazed with ash from last year’s apple wood.'],
     ['高颈花瓶', '炻器 · Miro 工坊', '分两段拉坯，湿接成形，釉料取自去年的苹果木灰。'],
-    `${ground(120, 50)}<g fill="none" stroke="#5d7a58" stroke-width="3.500" stroke-linecap="round"><path d="M120 92c-4-26-18-42-30-54M121 92c0-30 4-46 14-64M122 92c6-20 20-30 34-36"/></g><g fill="#7f9c78"><ellipse cx="88" cy="36" rx="13" ry="7" transform="rotate(40 88 36)"/><ellipse cx="104" cy="58" rx="12" ry="6" transform="rotate(50 104 58)"/><ellipse cx="137" cy="28" rx="13" ry="7" transform="rotate(-64 137 28)"/><ellipse cx="128" cy="56" rx="11" ry="6" transform="rotate(-80 128 56)"/><ellipse cx="157" cy="55" rx="13" ry="7" transform="rotate(-20 157 55)"/></g>
+    `${ground(120, 50)}<g fill="none" stroke="#5d7a58" stroke-width="3.5" stroke-linecap="round"><path d="M120 92c-4-26-18-42-30-54M121 92c0-30 4-46 14-64M122 92c6-20 20-30 34-36"/></g><g fill="#7f9c78"><ellipse cx="88" cy="36" rx="13" ry="7" transform="rotate(40 88 36)"/><ellipse cx="104" cy="58" rx="12" ry="6" transform="rotate(50 104 58)"/><ellipse cx="137" cy="28" rx="13" ry="7" transform="rotate(-64 137 28)"/><ellipse cx="128" cy="56" rx="11" ry="6" transform="rotate(-80 128 56)"/><ellipse cx="157" cy="55" rx="13" ry="7" transform="rotate(-20 157 55)"/></g>
      <path d="M108 90h26c-2 20 2 28 16 44 18 22 10 62-10 72h-38c-20-10-28-50-10-72 14-16 18-24 16-44Z" fill="#d9d0c3"/><path d="M84 150c26 10 52-8 74 2 2 22-6 46-18 54h-38c-12-8-19-32-18-56Z" fill="#8d9aa0"/><path d="M134 90c-2 20 2 28 16 44 18 22 10 62-10 72h-14c20-16 24-50 10-72-12-18-14-28-12-44Z" fill="#000" opacity=".08"/>`,
   ),
   product(

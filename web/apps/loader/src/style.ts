@@ -4,8 +4,8 @@ export const STYLE = `
 @media print{:host{display:none!important}}
 *{box-sizing:border-box}
 button{position:fixed;bottom:max(20px,env(safe-area-inset-bottom));right:max(20px,env(safe-area-inset-right));width:56px;height:56px;padding:0;border:0;border-radius:50%;
-background:var(--c,#3355d8);color:#fff;cursor:pointer;box-shadow:0 1px 3px rgb(10 14 30/.2),0 8px 24px rgb(10 14 30/.22);transition:transform .15s,box-shadow .15s;-webkit-tap-highlight-color:transparent}
-button:hover{transform:translateY(-2px);box-shadow:0 2px 4px rgb(10 14 30/.2),0 12px 30px rgb(10 14 30/.28)}
+background:var(--c,#3355d8);color:#fff;cursor:pointer;box-shadow:0 8px 24px rgb(10 14 30/.3);transition:transform .15s;-webkit-tap-highlight-color:transparent}
+button:hover{transform:translateY(-2px)}
 button:active{transform:scale(.96)}
 button:focus-visible{outline:3px solid #fff;outline-offset:-6px;box-shadow:0 0 0 3px var(--c,#3355d8)}
 svg{position:absolute;inset:0;margin:auto;width:28px;height:28px;transition:opacity .15s,transform .15s}

@@ -1,16 +1,16 @@
-import { createTranslate, type Dictionary, type Translate } from '@unique-cs/design';
 import type en from './texts/en';
 
 export type TextKey = keyof typeof en;
+export type Texts = Readonly<Record<TextKey, string>>;
 
 export interface Words {
   readonly locale: string;
-  readonly t: Translate<TextKey>;
+  /** Fills the `{name}` places. */
+  readonly t: (key: TextKey, params?: Readonly<Record<string, string | number>>) => string;
   /** 10:02 */
   readonly clock: (time: number) => string;
   /** Today, Yesterday, or the date. */
   readonly day: (time: number) => string;
-  readonly full: (time: number) => string;
 }
 
 const DAY = 86_400_000;
@@ -18,8 +18,8 @@ const DAY = 86_400_000;
 /** Loads the texts of the first language that we speak, and only those. */
 export async function words(wanted: readonly string[]): Promise<Words> {
   const locale = wanted.find((tag) => /^(zh|en)/i.test(tag))?.startsWith('zh') ? 'zh-CN' : 'en';
-  const texts: { default: Dictionary<TextKey> } = await (locale === 'en' ? import('./texts/en') : import('./texts/zh'));
-  return { locale, t: createTranslate(locale, texts.default), ...times(locale) };
+  const { default: texts }: { default: Texts } = await (locale === 'en' ? import('./texts/en') : import('./texts/zh'));
+  return { locale, t: (key, params = {}) => texts[key].replace(/\{(\w+)\}/g, (_place, name: string) => String(params[name])), ...times(locale) };
 }
 
 function times(locale: string): Omit<Words, 'locale' | 't'> {
@@ -32,7 +32,6 @@ function times(locale: string): Omit<Words, 'locale' | 't'> {
   const midnight = (time: number): number => new Date(time).setHours(0, 0, 0, 0);
   return {
     clock: write({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }),
-    full: write({ dateStyle: 'medium', timeStyle: 'short' }),
     day(time) {
       const days = Math.round((midnight(time) - midnight(Date.now())) / DAY);
       return days > -2 ? relative.format(days, 'day').replace(/^./u, (first) => first.toLocaleUpperCase(locale)) : date(time);

@@ -80,8 +80,7 @@ export class Panel {
 
   send(body: Body): void {
     this.#connect();
-    const conversation = this.#live?.conversation;
-    this.#client?.send(body, conversation === undefined ? {} : { conversation });
+    this.#client?.send(body, { conversation: this.#live?.conversation });
     this.typing('');
     this.options.bridge?.post({ do: 'known' });
   }
@@ -185,7 +184,10 @@ export class Panel {
 
   #listen(client: Client): void {
     const changed = (): void => this.#changed();
-    client.on('status', changed);
+    client.on('status', ({ state }) => {
+      if (state !== 'online') this.typist = undefined;
+      changed();
+    });
     client.on('outbox', changed);
     client.on('connected', ({ conversations }) => this.#connected(client, conversations));
     client.on('subscribed', (head) => this.#enter(client, head));

@@ -104,7 +104,7 @@ export class Client implements Messaging {
   send(body: Body, options: SendOptions = {}): LocalMessage {
     const entry: LocalMessage = {
       localId: randomId(),
-      ...(options.conversation === undefined ? {} : { conversation: options.conversation }),
+      conversation: options.conversation,
       body,
       private: options.private ?? false,
       createdAt: Date.now(),

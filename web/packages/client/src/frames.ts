@@ -205,10 +205,11 @@ export type ServerFrame =
   | { readonly type: 'unsubscribed'; readonly conversation: string }
   | { readonly type: 'pong'; readonly time?: number };
 
+/** In what the client sends, undefined is as good as absent: JSON leaves it out. */
 export interface ConnectFrame {
   readonly type: 'connect';
   readonly token: string;
-  readonly session?: string;
+  readonly session?: string | undefined;
   readonly c?: number;
   readonly acked?: number;
   readonly since?: Readonly<Record<string, Position>>;
@@ -218,7 +219,7 @@ export interface ConnectFrame {
 export interface SendFrame {
   readonly type: 'send';
   readonly n: number;
-  readonly conversation?: string;
+  readonly conversation?: string | undefined;
   readonly body: Body;
   readonly private?: boolean;
 }
@@ -226,7 +227,7 @@ export interface SendFrame {
 export type ClientFrame =
   | ConnectFrame
   | SendFrame
-  | { readonly type: 'subscribe'; readonly conversation: string; readonly since?: Position }
+  | { readonly type: 'subscribe'; readonly conversation: string; readonly since?: Position | undefined }
   | { readonly type: 'unsubscribe'; readonly conversation: string }
   | { readonly type: 'typing'; readonly conversation: string; readonly on: boolean; readonly preview?: string; readonly private?: boolean }
   | { readonly type: 'read' | 'delivered'; readonly conversation: string; readonly seq: number }

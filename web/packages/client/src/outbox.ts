@@ -1,4 +1,4 @@
-import type { Body, ErrorCode, SendFrame } from './frames';
+import type { ErrorCode, SendFrame } from './frames';
 import { inOrder } from './store';
 import type { LocalMessage } from './types';
 
@@ -94,12 +94,6 @@ export class Outbox {
   }
 }
 
-export function sendFrame(entry: { n?: number; conversation?: string; body: Body; private: boolean }): SendFrame {
-  return {
-    type: 'send',
-    n: entry.n ?? 0,
-    ...(entry.conversation === undefined ? {} : { conversation: entry.conversation }),
-    body: entry.body,
-    private: entry.private,
-  };
+export function sendFrame({ n = 0, conversation, body, private: note }: LocalMessage): SendFrame {
+  return { type: 'send', n, conversation, body, private: note };
 }

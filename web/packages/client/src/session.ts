@@ -85,7 +85,7 @@ export class Session {
     const known = this.#timelines.position(conversation);
     if (known) return;
     if (position) this.#timelines.set(conversation, position);
-    if (this.#link.online) this.#link.send({ type: 'subscribe', conversation, ...(position ? { since: position } : {}) });
+    if (this.#link.online) this.#link.send({ type: 'subscribe', conversation, since: position });
   }
 
   unsubscribe(conversation: string): void {
@@ -119,7 +119,7 @@ export class Session {
     this.#link.send({
       type: 'connect',
       token,
-      ...(session === null ? {} : { session }),
+      session: session ?? undefined,
       c,
       acked: this.#sends.outbox.acked(),
       since: Object.fromEntries(this.#timelines.positions().slice(0, SINCE_LIMIT)),

@@ -85,7 +85,6 @@ export class IndexedDbStore implements SessionStore {
       request.result.createObjectStore(OUTBOX, { keyPath: 'localId' });
     };
     const db = await done(request);
-    db.onversionchange = () => db.close();
     return new IndexedDbStore(db);
   }
 

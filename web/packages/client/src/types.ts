@@ -18,7 +18,7 @@ export interface Status {
 export interface LocalMessage {
   readonly localId: string;
   readonly n?: number;
-  readonly conversation?: string;
+  readonly conversation?: string | undefined;
   readonly body: Body;
   readonly private: boolean;
   readonly createdAt: number;
@@ -27,7 +27,7 @@ export interface LocalMessage {
 }
 
 export interface SendOptions {
-  readonly conversation?: string;
+  readonly conversation?: string | undefined;
   readonly private?: boolean;
 }
 

@@ -1,5 +1,3 @@
-import type { Dictionary } from '@unique-cs/design';
-
 export default {
   title: 'Chat with us',
   chat: 'Chat',
@@ -35,7 +33,8 @@ export default {
   useHere: 'Use it here',
   closed: 'This chat is not available.',
   reload: 'Try again',
-  newMessages: { one: '{count} new message', other: '{count} new messages' },
+  newMessage: '1 new message',
+  newMessages: '{count} new messages',
   typing: '{name} is writing',
   deleted: 'Message deleted',
   edited: 'edited',
@@ -48,4 +47,4 @@ export default {
   open: 'Open',
   rated: 'Your rating: {score} of 5',
   unsupported: 'This message cannot be shown here.',
-} satisfies Dictionary;
+};

@@ -1,5 +1,4 @@
-import type { Dictionary } from '@unique-cs/design';
-import type { TextKey } from '../i18n';
+import type { Texts } from '../i18n';
 
 export default {
   title: '在线客服',
@@ -36,6 +35,7 @@ export default {
   useHere: '在此处继续',
   closed: '在线客服暂时不可用。',
   reload: '重试',
+  newMessage: '1 条新消息',
   newMessages: '{count} 条新消息',
   typing: '{name} 正在输入',
   deleted: '消息已删除',
@@ -49,4 +49,4 @@ export default {
   open: '查看',
   rated: '您的评分：{score} / 5',
   unsupported: '此消息暂时无法显示。',
-} satisfies Dictionary<TextKey>;
+} satisfies Texts;

@@ -47,7 +47,7 @@ function name({ actor }: MessageItem, { t }: Words): string {
 }
 
 /** Time and how far it came; under the last of a group, and wherever something is not as it should be. */
-function Meta({ item, panel, words: { t, clock, full } }: { item: MessageItem; panel: Panel; words: Words }): JSX.Element | null {
+function Meta({ item, panel, words: { t, clock } }: { item: MessageItem; panel: Panel; words: Words }): JSX.Element | null {
   const { mark, localId } = item;
   if (mark === 'failed' && localId !== undefined) {
     return (
@@ -67,7 +67,7 @@ function Meta({ item, panel, words: { t, clock, full } }: { item: MessageItem; p
   return (
     <div class="meta">
       {item.edited && <span>{t('edited')}</span>}
-      {mark === 'sending' ? <span>{t('sending')}</span> : <time dateTime={new Date(item.time).toISOString()} title={full(item.time)}>{clock(item.time)}</time>}
+      {mark === 'sending' ? <span>{t('sending')}</span> : <time dateTime={new Date(item.time).toISOString()}>{clock(item.time)}</time>}
       {Mark && (
         <span class={`mark ${mark}`} role="img" aria-label={t(mark)} title={t(mark)}>
           <Mark />

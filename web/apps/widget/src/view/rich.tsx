@@ -5,6 +5,11 @@ import type { Words } from '../i18n';
 import type { Panel } from '../panel';
 import { Link, Text, type BodyProps } from './body';
 import { FileIcon } from './icons';
+import styles from './rich.css?inline';
+
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(styles);
+document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 
 /** Bodies other than text; what is unknown says so. */
 export function RichBody({ body, ...rest }: BodyProps): JSX.Element {
@@ -63,7 +68,7 @@ function size(bytes: number): string {
   return `${Math.max(1, Math.round(bytes / 1_000 ** power))} ${power === 1 ? 'kB' : 'MB'}`;
 }
 
-function Card({ body, panel, words, active }: BodyProps<'card'>): JSX.Element {
+function Card({ body, panel, words }: BodyProps<'card'>): JSX.Element {
   const image = safeUrl(body.image_url);
   const link = safeUrl(body.url);
   return (
@@ -75,17 +80,17 @@ function Card({ body, panel, words, active }: BodyProps<'card'>): JSX.Element {
         {body.description && <p>{body.description}</p>}
       </div>
       {link && <Link href={link} class="action">{words.t('open')}</Link>}
-      {body.actions?.map((action, index) => <CardButton key={index} action={action} panel={panel} active={active} />)}
+      {body.actions?.map((action, index) => <CardButton key={index} action={action} panel={panel} />)}
     </div>
   );
 }
 
-function CardButton({ action, panel, active }: { action: { title?: string; text?: string; url?: string }; panel: Panel; active: boolean }): JSX.Element {
+function CardButton({ action, panel }: { action: { title?: string; text?: string; url?: string }; panel: Panel }): JSX.Element {
   const title = action.title ?? action.text ?? '';
   const url = safeUrl(action.url);
   if (url) return <Link href={url} class="action">{title}</Link>;
   return (
-    <button type="button" class="action" disabled={!active} onClick={() => panel.say(action.text ?? title)}>
+    <button type="button" class="action" onClick={() => panel.say(action.text ?? title)}>
       {title}
     </button>
   );

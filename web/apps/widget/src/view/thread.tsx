@@ -24,20 +24,22 @@ export function ThreadView({ panel, words, version }: Props): JSX.Element {
   return (
     <main class="thread">
       <div class="scroll" ref={scroller} onScroll={onScroll} tabIndex={0} role="log" aria-live="polite" aria-label={t('thread')}>
-        {history.loading && <p class="hint">{t('loading')}</p>}
-        {!history.loading && history.more && (
-          <button type="button" class="hint" onClick={() => panel.older()}>
-            {t('older')}
-          </button>
-        )}
-        {items.map((item) => (
-          <Item key={item.key} item={item} panel={panel} words={words} last={item === last} />
-        ))}
-        {typist && <Typing name={typist.name ?? t('team')} words={words} />}
+        <div class="flow">
+          {history.loading && <p class="hint">{t('loading')}</p>}
+          {!history.loading && history.more && (
+            <button type="button" class="hint" onClick={() => panel.older()}>
+              {t('older')}
+            </button>
+          )}
+          {items.map((item) => (
+            <Item key={item.key} item={item} panel={panel} words={words} last={item === last} />
+          ))}
+          {typist && <Typing name={typist.name ?? t('team')} words={words} />}
+        </div>
       </div>
       {below > 0 && (
         <button type="button" class="pill" onClick={toBottom}>
-          <Down /> {t('newMessages', { count: below })}
+          <Down /> {t(below === 1 ? 'newMessage' : 'newMessages', { count: below })}
         </button>
       )}
     </main>
@@ -124,14 +126,10 @@ function ownNewest(items: readonly ThreadItem[]): boolean {
   return messages(items).at(-1)?.own ?? false;
 }
 
-/** The keyboard of a phone and late images change the height. */
+/** The keyboard of a phone, late images and late code change the height of the window or of what is in it. */
 function observe(element: HTMLElement | null, changed: () => void): (() => void) | undefined {
   if (!element) return undefined;
   const observer = new ResizeObserver(changed);
-  observer.observe(element);
-  element.addEventListener('load', changed, true);
-  return () => {
-    observer.disconnect();
-    element.removeEventListener('load', changed, true);
-  };
+  for (const one of [element, ...element.children]) observer.observe(one);
+  return () => observer.disconnect();
 }
