@@ -73,7 +73,7 @@ class Node:
                 self.hot.write([(b"mprobe", b"")])
                 await asyncio.get_running_loop().run_in_executor(None, self.hot.flush)
                 break
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is tried again
                 log.warning("the store can't be opened yet", error=repr(error))
                 await asyncio.sleep(REOPEN_S)
         self.timeline.forget()

@@ -124,7 +124,7 @@ class Connection:
             await work
         except UniqueCsError as error:
             self.fail(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a fault of ours ends this connection only
             log.exception("a frame could not be handled", error=repr(error))
             self.close(close.INTERNAL)
         self._go_on()

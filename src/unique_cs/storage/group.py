@@ -114,7 +114,7 @@ class GroupCommit:
         started = perf_counter()
         try:
             self._hot.write(puts, deletes)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the outcome is unknown
             self._fail(entries, error)
             return
         number = self.number

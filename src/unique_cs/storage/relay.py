@@ -67,7 +67,7 @@ class Relay:
             except UniqueCsError as error:
                 self._stop(error)
                 return
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is tried again
                 log.warning("relay failed, trying again", error=repr(error))
                 await asyncio.sleep(RETRY_S)
                 continue

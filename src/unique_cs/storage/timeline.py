@@ -94,7 +94,9 @@ class EmbeddedTimeline:
 
     def new_conversation(self, contact: Contact) -> Conversation:
         """A conversation that exists once its first event is appended."""
-        return Conversation(self._ids.next(self._clock.now_ms()), contact.inbox, Named(str(contact.id), contact.name))
+        return Conversation(
+            self._ids.next(self._clock.now_ms()), contact.inbox, Named(str(contact.id), contact.name)
+        )
 
     def not_resolved(self) -> list[tuple[int, int, int, int]]:
         """(conversation, inbox, assignee, waiting_since) of all that are not resolved, for the start."""

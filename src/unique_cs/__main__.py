@@ -1,0 +1,103 @@
+"""Command line: serve, bench, check-config."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from unique_cs import __version__
+from unique_cs.config import Settings, read_settings
+from unique_cs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from unique_cs.app import App
+
+USAGE: Final = """unique-cs: a self-hosted customer-service system
+
+usage: unique-cs COMMAND
+
+  serve         run the server; settings come from the environment (docs/reference/settings.md)
+  bench         measure what one node of this machine holds (bench --help)
+  check-config  read the settings and say what is wrong with them
+  version       print the version
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; return the exit status (2: the call or a setting is wrong)."""
+    arguments = sys.argv[1:] if argv is None else argv
+    command = _COMMANDS.get(arguments[0] if arguments else "")
+    if command is None:
+        sys.stderr.write(USAGE)
+        return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 2
+    try:
+        return command(arguments[1:])
+    except SettingsError as error:
+        sys.stderr.write(f"unique-cs: {error}\n")
+        return 2
+
+
+def _serve(arguments: list[str]) -> int:
+    del arguments
+    # Imported here: other commands need not load the server.
+    import uvloop
+
+    from unique_cs.app import serve
+    from unique_cs.telemetry import set_up_logging
+
+    settings = read_settings(os.environ)
+    set_up_logging(settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, lambda app: _announce(settings, app)))
+    return 0
+
+
+def _announce(settings: Settings, app: "App") -> None:
+    scheme = "https" if settings.tls_certificate else "http"
+    host = "localhost" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104  # compared only
+    base = settings.public_url.rstrip("/") or f"{scheme}://{host}:{app.port}"
+    lines = [
+        f"unique-cs {__version__} is ready",
+        f"  demo shop  {base}/demo/",
+        f"  console    {base}/console/",
+        f"  chat page  {base}/chat/{app.inbox_key}",
+        f"  API docs   {base}/api/docs",
+        f"  metrics    {base}/metrics",
+    ]
+    if app.made is not None:
+        lines.append(f"  owner      {app.made.email}")
+        if app.made.password:
+            lines.append(f"  password   {app.made.password}   (shown this once; kept nowhere)")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _bench(arguments: list[str]) -> int:
+    from unique_cs.bench import main as bench
+
+    return bench(arguments)
+
+
+def _check_config(arguments: list[str]) -> int:
+    del arguments
+    read_settings(os.environ)
+    sys.stdout.write("the settings are fine\n")
+    return 0
+
+
+def _version(arguments: list[str]) -> int:
+    del arguments
+    sys.stdout.write(f"unique-cs {__version__}\n")
+    return 0
+
+
+_COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
+    "serve": _serve,
+    "bench": _bench,
+    "check-config": _check_config,
+    "version": _version,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

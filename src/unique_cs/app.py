@@ -1,0 +1,301 @@
+"""The composition root: reads the settings, opens the adapters, starts and drains."""
+
+import asyncio
+import gc
+import random
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakValueDictionary
+
+from prometheus_client import generate_latest
+
+from unique_cs.actions.auth import Auth
+from unique_cs.actions.contacts import ContactPorts
+from unique_cs.actions.first_start import FirstStart, first_start
+from unique_cs.actions.passwords import Passwords
+from unique_cs.actions.tokens import ContactTokens
+from unique_cs.api.app import create_api
+from unique_cs.api.deps import Deps
+from unique_cs.config import PREFIX, Settings
+from unique_cs.errors import Code, SettingsError, StorageUnavailable, UniqueCsError
+from unique_cs.gateway.door import Accept, Admit, Upgrades
+from unique_cs.gateway.echo import admit_echo
+from unique_cs.gateway.gateway import Limits
+from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
+from unique_cs.gateway.server import HttpServer, listen
+from unique_cs.gateway.transports.websocket import WebSocketTransport, choose_subprotocol
+from unique_cs.jobs.watch import Watch
+from unique_cs.node import Node
+from unique_cs.protocol.handshake import Refusal, UpgradeRequest
+from unique_cs.storage.archive import SqlArchive
+from unique_cs.storage.hot import RocksHot
+from unique_cs.storage.records import SqlRecords
+from unique_cs.storage.sql import Database
+from unique_cs.storage.trim import Trimmer
+from unique_cs.telemetry import log, metrics
+
+TRIM_S: Final = 60.0
+
+SWITCH_S: Final = 0.0005
+"""How soon a worker thread that finished a flush gets the interpreter back from a busy loop."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_ms(self) -> int:
+        """Unix time in milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+class App:
+    """One running process. Made by `start`, which returns when it is ready; `stop` drains it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        records: SqlRecords,
+        node: Node,
+        sockets: list[socket.socket],
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._records = records
+        self._node = node
+        self._archive = SqlArchive(database)
+        self._tokens = ContactTokens(node.secret, settings.contact_token_days)
+        self._auth = self._make_auth()
+        self._gateway = node.open_gateway(self._auth.authenticate, _limits(settings), random.SystemRandom())
+        self._server = self._make_server(sockets)
+        self.port: int = sockets[0].getsockname()[1]
+        self.made: FirstStart | None = None
+
+    @classmethod
+    async def start(cls, settings: Settings) -> "App":
+        """Take the port, open the stores, accept. Raises `SettingsError` that says what can't be had."""
+        _warn(settings)
+        sockets = _listen(settings)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hot = _open_hot(settings)
+        database = await Database.open(settings.data_dir / "archive.sqlite")
+        node = Node(hot, SqlArchive(database), SystemClock())
+        app = cls(settings, database, await SqlRecords.open(database), node, sockets)
+        app.made = await first_start(
+            app._records,
+            app.next_id,
+            email=settings.owner_email,
+            password=settings.owner_password,
+            inbox_key=settings.inbox_key,
+        )
+        await app._server.start()
+        app._start_jobs()
+        sys.setswitchinterval(SWITCH_S)
+        # What is here now stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        return app
+
+    def next_id(self) -> int:
+        """A new id."""
+        return self._node.ids.next(self._node.clock.now_ms())
+
+    @property
+    def inbox_key(self) -> str:
+        """The key of the first inbox, for the demo."""
+        inboxes = self._records.inboxes()
+        return inboxes[0].key if inboxes else ""
+
+    def _make_auth(self) -> Auth:
+        settings, node = self._settings, self._node
+        return Auth(
+            self._records,
+            node.contacts,
+            self._tokens,
+            Passwords(),
+            node.clock,
+            self.next_id,
+            login_days=settings.login_days,
+            logins_per_minute=settings.logins_per_minute if settings.rate_limits else None,
+        )
+
+    def _make_server(self, sockets: list[socket.socket]) -> HttpServer:
+        settings = self._settings
+        proxies = TrustedProxies(_names(settings.trusted_proxies))
+        routes: dict[str, Admit] = {"/ws": self._admit}
+        if settings.echo:
+            routes |= {"/ws/echo": admit_echo, "/": admit_echo}
+        return HttpServer(
+            create_api(self._deps()),
+            sockets,
+            Upgrades(routes, OriginPolicy(_names(settings.allowed_origins), proxies), proxies),
+            trusted_proxies=_names(settings.trusted_proxies),
+            tls=_tls(settings),
+        )
+
+    def _admit(self, request: UpgradeRequest, address: str) -> Accept | Refusal:
+        refused = self._gateway.admit(address)
+        if refused is not None:
+            status, seconds = refused
+            return Refusal(status, "Too many connections, come back later.", retry_after=seconds)
+        chosen = choose_subprotocol(request.subprotocols)
+        return Accept(WebSocketTransport(self._gateway, chosen, sys.intern(address)), chosen)
+
+    def _deps(self) -> Deps:
+        settings, node = self._settings, self._node
+        contact_ports = ContactPorts(
+            self._records,
+            node.contacts,
+            node.timeline,
+            self._tokens,
+            node.clock,
+            self.next_id,
+            WeakValueDictionary(),
+        )
+        return Deps(
+            node.timeline,
+            node.contacts,
+            self._records,
+            self._archive,
+            node.clock,
+            self._auth,
+            contact_ports,
+            self._gateway.hub,
+            node.relay.caught_up,
+            lambda: generate_latest(metrics.registry),
+            parts=[
+                ("hot tier", self._check_hot),
+                ("cold tier", self._check_cold),
+                ("gateway", self._check_gateway),
+            ],
+            max_body=settings.max_frame,
+            max_text=settings.max_text,
+            requests_per_ip=settings.requests_per_ip if settings.rate_limits else None,
+        )
+
+    async def _check_hot(self) -> None:
+        self._node.timeline.group.admit()
+
+    async def _check_cold(self) -> None:
+        await self._archive.cursor()
+        if self._node.relay.stopped:
+            raise UniqueCsError(Code.INTERNAL, f"the relay stopped: {self._node.relay.stopped}")
+
+    async def _check_gateway(self) -> None:
+        if self._gateway.draining:
+            raise StorageUnavailable("draining")
+
+    def _start_jobs(self) -> None:
+        settings, node = self._settings, self._node
+        node.start(Watch([self._watch_disk, node.each_second], _log_failure).run())
+        trimmer = Trimmer(
+            node.hot,
+            node.timeline.group,
+            self._archive,
+            node.clock,
+            settings.hot_hours,
+            settings.session_days,
+        )
+        node.start(_trim_now_and_then(trimmer))
+
+    def _watch_disk(self) -> None:
+        free, total = self._node.hot.space()
+        metrics.free_bytes.set(free)
+        reserve = min(self._settings.disk_reserve_mb << 20, total // 8)
+        self._node.timeline.group.block("the disk is nearly full" if free < reserve else "")
+
+    async def stop(self) -> None:
+        """Send everybody away with 4503, make everything accepted durable, close the stores."""
+        seconds = self._settings.drain_ms / 1000
+        self._server.stop_accepting()
+        await self._gateway.drain(seconds)
+        await self._server.close(seconds)
+        await self._node.close()
+        await self._database.close()
+        log.info("stopped")
+
+
+async def serve(settings: Settings, announce: Callable[[App], None]) -> None:
+    """Run until SIGTERM or SIGINT; `announce` is called when it is ready."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = await App.start(settings)
+    announce(app)
+    await stop.wait()
+    await app.stop()
+
+
+def _warn(settings: Settings) -> None:
+    """Say what was asked for and is not safe, or not there."""
+    for name in ("redis_url", "database_url"):
+        if getattr(settings, name):
+            # Data would lie elsewhere than the operator believes.
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} is set, and this version has the embedded stores only"
+            )
+    if settings.echo:
+        log.warning("the echo endpoints are on; turn them off in production", setting=f"{PREFIX}ECHO")
+    if not settings.rate_limits:
+        log.warning("rate limits are off; turn them on in production", setting=f"{PREFIX}RATE_LIMITS")
+
+
+def _listen(settings: Settings) -> list[socket.socket]:
+    try:
+        return listen(settings.host, settings.http_port)
+    except OSError as error:
+        raise SettingsError(
+            f"{PREFIX}HTTP_PORT {settings.http_port} can't be had: {error.strerror}"
+        ) from error
+
+
+def _open_hot(settings: Settings) -> RocksHot:
+    try:
+        return RocksHot(settings.data_dir / "hot")
+    except Exception as error:
+        raise SettingsError(f"{PREFIX}DATA_DIR {settings.data_dir} can't be opened: {error}") from error
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}TLS_CERTIFICATE can't be used: {error}") from error
+    return context
+
+
+def _limits(settings: Settings) -> Limits:
+    shared = {name: getattr(settings, name) for name in Limits._fields if name != "rates"}
+    return Limits(rates=settings.rate_limits, **shared)
+
+
+def _names(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",") if name.strip()]
+
+
+async def _trim_now_and_then(trimmer: Trimmer) -> None:
+    while True:
+        await asyncio.sleep(TRIM_S)
+        try:
+            await trimmer.run_once()
+        except Exception as error:  # noqa: BLE001  # it is tried again in a minute
+            _log_failure(error)
+
+
+def _log_failure(error: Exception) -> None:
+    log.error("housekeeping failed", error=repr(error))
