@@ -2,7 +2,9 @@ import { useCallback, useEffect, useState } from 'react';
 import { Desk } from './desk/desk';
 import { SignIn, type SignInReason } from './features/signin/SignIn';
 import { Workspace } from './features/Workspace';
+import { forgetDrafts } from './lib/drafts';
 import { clearSession, loadSession, saveSession, type Session } from './lib/session';
+import { CrashGuard } from './ui/CrashGuard';
 import { DeskContext } from './ui/context';
 
 export function App() {
@@ -15,6 +17,7 @@ export function App() {
   };
   const leave = useCallback((why: SignInReason) => {
     clearSession();
+    if (why === 'signedout') forgetDrafts();
     setReason(why);
     setSession(null);
   }, []);
@@ -34,7 +37,9 @@ function SignedIn({ session, onLeave }: { session: Session; onLeave: (why: SignI
   if (!desk) return null;
   return (
     <DeskContext value={desk}>
-      <Workspace />
+      <CrashGuard>
+        <Workspace />
+      </CrashGuard>
     </DeskContext>
   );
 }

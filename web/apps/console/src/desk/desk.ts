@@ -89,14 +89,14 @@ export class Desk {
     this.client.typing(conversation, on, { private: note });
   }
 
-  /** The open thread was seen to its end. */
-  seen(id: string): void {
+  /** The open thread was at its end when `seq` was its last event, and somebody looked. */
+  seen(id: string, seq: number): void {
     const { conversations, threads } = this.store.get();
-    const [entry, last] = [conversations[id], threads[id]?.events.at(-1)];
+    const entry = conversations[id];
     if ((threads[id]?.events.length ?? 0) > 2 * KEPT_EVENTS) this.store.dispatch({ type: 'trim', id });
-    if (!entry || !last || (entry.read >= last.seq && entry.unread === 0)) return;
-    this.client.read(id, last.seq);
-    this.store.dispatch({ type: 'read', id, seq: last.seq });
+    if (!entry || seq === 0 || (entry.read >= seq && entry.unread === 0)) return;
+    if (entry.read < seq) this.client.read(id, seq);
+    this.store.dispatch({ type: 'read', id, seq });
   }
 
   assign(id: string, agent: { id: string; name: string } | null): Promise<void> {
@@ -177,8 +177,12 @@ export class Desk {
     this.store.dispatch({ type: 'event', event });
     if (gap) void this.threads.reload(event.conversation);
     const entry = this.store.get().conversations[event.conversation];
-    if (!entry) void this.lists.fetch(event.conversation).then(() => this.tell(event));
-    else this.tell(event);
+    if (entry) return this.tell(event);
+    void this.lists.fetch(event.conversation).then(() => {
+      // The answer may be older than the event; if it is not, the event changes nothing.
+      this.store.dispatch({ type: 'event', event });
+      this.tell(event);
+    });
   }
 
   private tell(event: ClientEvent): void {

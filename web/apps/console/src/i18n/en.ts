@@ -264,6 +264,8 @@ export const en = {
 
   'notify.title': 'New message from {name}',
   'notify.waiting': '{name} is waiting',
+  'crash.title': 'Something went wrong on this page',
+  'crash.text': 'Nothing that you sent is lost. Reload to go on.',
   'title.unread': '({count}) {title}',
 } satisfies Record<string, Text>;
 

@@ -265,5 +265,7 @@ export const zhCN: Dictionary<Key> = {
 
   'notify.title': '{name}发来新消息',
   'notify.waiting': '{name}正在等待接待',
+  'crash.title': '页面出错了',
+  'crash.text': '已发送的内容不会丢失，刷新后即可继续。',
   'title.unread': '({count}) {title}',
 };

@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react';
+import { useSyncExternalStore, type MouseEvent } from 'react';
 
 export type Route = { page: 'desk'; conversation: string | null } | { page: 'settings' };
 
@@ -14,15 +14,32 @@ export function routeHash(route: Route): string {
   return route.conversation ? `#/c/${route.conversation}` : '#/';
 }
 
-/** Moving from one conversation to the next replaces the entry: Back leads to where the thread was opened from. */
+function isThread(route: Route): boolean {
+  return route.page === 'desk' && route.conversation !== null;
+}
+
+/**
+ * Moving from one conversation to the next replaces the history entry, and leaving one that was opened from the list steps back to
+ * the list: the browser's Back never walks through every conversation of the day.
+ */
 export function go(route: Route): void {
   const from = parseRoute(location.hash);
   const hash = routeHash(route);
+  const opened = (history.state as { opened?: boolean } | null)?.opened === true;
   if (hash === location.hash) return;
-  const sideways = from.page === 'desk' && route.page === 'desk' && from.conversation !== null && route.conversation !== null;
-  if (sideways) history.replaceState(null, '', hash);
-  else history.pushState(null, '', hash);
+  if (opened && isThread(from) && hash === routeHash({ page: 'desk', conversation: null })) return history.back();
+  if (isThread(from) && isThread(route)) history.replaceState(history.state, '', hash);
+  else history.pushState({ opened: isThread(route) && from.page === 'desk' }, '', hash);
   dispatchEvent(new HashChangeEvent('hashchange'));
+}
+
+/** For links: a plain click stays in the page, any other is the browser's. */
+export function goOnClick(route: Route): (event: MouseEvent) => void {
+  return (event) => {
+    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    go(route);
+  };
 }
 
 function subscribe(listener: () => void): () => void {

@@ -33,7 +33,7 @@ function nameOf(event: KeyboardEvent): ShortcutName | 'palette' | 'escape' | nul
   return (found?.[0] as ShortcutName | undefined) ?? null;
 }
 
-/** Listens on the whole window; an open dialog or menu keeps Escape for itself. */
+/** Listens on the whole window; an open dialog keeps every key for itself, an open menu Escape. */
 export function useShortcuts(handlers: ShortcutHandlers): void {
   const latest = useRef(handlers);
   useEffect(() => {
@@ -44,7 +44,7 @@ export function useShortcuts(handlers: ShortcutHandlers): void {
       const name = nameOf(event);
       const handler = name && latest.current[name];
       if (!handler || event.defaultPrevented) return;
-      if (name === 'escape' && document.querySelector('dialog[open], [role="menu"]')) return;
+      if (document.querySelector('dialog[open]') || (name === 'escape' && document.querySelector('[role="menu"]'))) return;
       event.preventDefault();
       handler();
     };

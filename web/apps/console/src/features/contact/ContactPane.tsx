@@ -3,6 +3,7 @@ import { useEffect, useState, type ReactNode } from 'react';
 import { useLanguage, useT } from '../../i18n';
 import { describeDevice } from '../../lib/device';
 import { useNow } from '../../lib/now';
+import { goOnClick } from '../../lib/route';
 import { contactName, rowLine } from '../../lib/say';
 import type { Contact, Conversation } from '../../model';
 import { safeUrl } from '@unique-cs/design';
@@ -185,7 +186,7 @@ function Previous({ contact, current, status }: { contact: Contact; current: str
       <ul className={css.previous}>
         {others?.map((one) => (
           <li key={one.id}>
-            <a href={`#/c/${one.id}`}>
+            <a href={`#/c/${one.id}`} onClick={goOnClick({ page: 'desk', conversation: one.id })}>
               <span className={css.previousLine} dir="auto">{rowLine(t, one.last_message, me)}</span>
               <span className={css.previousFoot}>
                 <StatusWord status={one.status} />

@@ -3,6 +3,7 @@ import { Clock3 } from 'lucide-react';
 import { memo } from 'react';
 import { useLanguage } from '../../i18n';
 import { useNow } from '../../lib/now';
+import { goOnClick } from '../../lib/route';
 import { contactName, rowLine } from '../../lib/say';
 import { waitLevel } from '../../state/select';
 import type { Entry } from '../../state/state';
@@ -31,6 +32,7 @@ export const Row = memo(function Row({ id, selected, reachable, showAssignee }: 
     <a
       className={css.row}
       href={`#/c/${id}`}
+      onClick={goOnClick({ page: 'desk', conversation: id })}
       aria-current={selected ? 'true' : undefined}
       tabIndex={reachable ? 0 : -1}
       data-unread={entry.unread > 0 || undefined}

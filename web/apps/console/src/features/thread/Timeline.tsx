@@ -23,9 +23,9 @@ export function Timeline({ entry, thread }: { entry: Entry; thread: Thread }) {
   const items = useMemo(() => threadItems(thread, unsent), [thread, unsent]);
   const earlier = useCallback(() => void desk.threads.earlier(entry.id), [desk, entry.id]);
   const scroll = useThreadScroll(thread, unsent.length, earlier);
-  const below = newBelow(thread, scroll.seenSeq, me);
+  const below = newBelow(thread, Math.max(scroll.seenSeq, entry.read), me);
 
-  useSeen(entry.id, scroll.atBottom, thread.events.at(-1)?.seq ?? 0);
+  useSeen(entry.id, scroll.seenSeq);
 
   return (
     <div className={css.frame}>
@@ -48,12 +48,12 @@ export function Timeline({ entry, thread }: { entry: Entry; thread: Thread }) {
   );
 }
 
-/** Tells the server that we have read the thread: only when its end is in sight of somebody who looks. */
-function useSeen(id: string, atBottom: boolean, last: number): void {
+/** Tells the server how far we have read: only what was in sight of somebody who looks. */
+function useSeen(id: string, seq: number): void {
   const desk = useDesk();
   useEffect(() => {
     const tell = () => {
-      if (atBottom && document.visibilityState === 'visible' && document.hasFocus()) desk.seen(id);
+      if (document.visibilityState === 'visible' && document.hasFocus()) desk.seen(id, seq);
     };
     tell();
     addEventListener('focus', tell);
@@ -62,7 +62,7 @@ function useSeen(id: string, atBottom: boolean, last: number): void {
       removeEventListener('focus', tell);
       document.removeEventListener('visibilitychange', tell);
     };
-  }, [desk, id, atBottom, last]);
+  }, [desk, id, seq]);
 }
 
 function ItemRow({ item, entry }: { item: Item; entry: Entry }) {

@@ -23,10 +23,17 @@ export function useThreadScroll(thread: Thread, unsent: number, onEarlier: () =>
   const content = useRef<HTMLDivElement>(null);
   const before = useRef({ first: 0, height: 0, unsent: 0, placed: false });
   const follows = useRef(true);
-  const [atBottom, setAtBottom] = useState(true);
-  const [seenSeq, setSeenSeq] = useState(0);
+  const [sight, setSight] = useState({ atBottom: true, seenSeq: 0 });
   const [first, last] = [thread.events[0]?.seq ?? 0, thread.events.at(-1)?.seq ?? 0];
 
+  const look = useCallback((element: HTMLElement) => {
+    const atBottom = isAtBottom(element);
+    follows.current = atBottom;
+    setSight((was) => {
+      const seenSeq = atBottom ? last : was.seenSeq;
+      return was.atBottom === atBottom && was.seenSeq === seenSeq ? was : { atBottom, seenSeq };
+    });
+  }, [last]);
   const toBottom = useCallback(() => {
     follows.current = true;
     if (box.current) box.current.scrollTop = box.current.scrollHeight;
@@ -38,11 +45,10 @@ export function useThreadScroll(thread: Thread, unsent: number, onEarlier: () =>
     const height = element.scrollHeight;
     if (!was.placed) place(element);
     else if (first < was.first) element.scrollTop += height - was.height;
-    else if (follows.current || unsent > was.unsent) toBottom();
+    else if ((follows.current && wasAtEnd(element, was.height)) || unsent > was.unsent) toBottom();
     before.current = { first, height: element.scrollHeight, unsent, placed: true };
-    follows.current = isAtBottom(element);
-    setAtBottom(follows.current);
-  }, [thread.events, first, unsent, toBottom]);
+    look(element);
+  }, [thread.events, first, unsent, toBottom, look]);
 
   useEffect(() => {
     const inner = content.current;
@@ -57,22 +63,22 @@ export function useThreadScroll(thread: Thread, unsent: number, onEarlier: () =>
     return () => observer.disconnect();
   }, []);
 
-  useEffect(() => {
-    if (atBottom) setSeenSeq(last);
-  }, [atBottom, last]);
-
   const onScroll = () => {
     const element = box.current;
     if (!element) return;
-    follows.current = isAtBottom(element);
-    setAtBottom(follows.current);
+    look(element);
     if (element.scrollTop < NEAR_TOP_PX) onEarlier();
   };
-  return { box, content, atBottom, seenSeq, toBottom, onScroll };
+  return { box, content, ...sight, toBottom, onScroll };
 }
 
 function isAtBottom(element: HTMLElement): boolean {
   return element.scrollHeight - element.scrollTop - element.clientHeight < BOTTOM_PX;
+}
+
+/** Before its content grew; a scroll of this very moment has not been told as an event yet. */
+function wasAtEnd(element: HTMLElement, height: number): boolean {
+  return height - element.scrollTop - element.clientHeight < BOTTOM_PX;
 }
 
 /** The first sight of a thread: the line above what is new, else the end. */

@@ -1,0 +1,255 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { build } from 'vite';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { makeDesk, type MockDesk } from './fixture/data.mjs';
+import { mockServer, type MockServer } from './fixture/mock.mjs';
+import { serveStatic } from './fixture/static.mjs';
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const FLAGS = ['--no-sandbox', '--disable-background-networking', '--no-first-run', '--disable-component-update', '--disable-sync'];
+const missing = !existsSync(CHROMIUM);
+if (missing) console.warn(`skipped: no browser at ${CHROMIUM}; install the package chromium or set CHROMIUM`);
+
+describe.skipIf(missing)('the console in a browser', { timeout: 30_000 }, () => {
+  let folder: string;
+  let browser: Browser;
+  let site: { origin: string; close(): void };
+  let page: Page;
+  let server: MockServer;
+  let desk: MockDesk;
+  let complaints: string[];
+
+  beforeAll(async () => {
+    // The bundle that ships, not the development build that a test runner would choose.
+    vi.stubEnv('NODE_ENV', 'production');
+    folder = mkdtempSync(join(tmpdir(), 'console-'));
+    await build({ root: new URL('..', import.meta.url).pathname, logLevel: 'silent', build: { outDir: folder, emptyOutDir: true } });
+    vi.unstubAllEnvs();
+    site = await serveStatic(folder);
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  }, 60_000);
+
+  afterAll(async () => {
+    await browser.close();
+    site.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  afterEach(async () => {
+    await page.context().close();
+    expect(complaints).toEqual([]);
+  });
+
+  /** A signed-in page; `change` prepares what the server knows. */
+  async function start(change: (desk: MockDesk) => void = () => undefined, viewport = { width: 1440, height: 900 }): Promise<void> {
+    desk = makeDesk('en', Date.now());
+    change(desk);
+    complaints = [];
+    const context = await browser.newContext({ viewport, locale: 'en-GB' });
+    page = await context.newPage();
+    page.setDefaultTimeout(8_000);
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('console', (message) => message.text().includes('Content Security Policy') && complaints.push(message.text()));
+    server = await mockServer(page, desk);
+    await page.addInitScript((session) => localStorage.setItem('unique-cs:session', session), JSON.stringify({ token: 't', agent: desk.me }));
+    await page.goto(`${site.origin}/console/`);
+    await page.waitForSelector('[data-conversation]');
+    await expect.poll(() => server.frames.some((frame) => frame.type === 'connect'), { timeout: 8_000 }).toBe(true);
+  }
+
+  async function open(id: string): Promise<void> {
+    await page.click(`[data-conversation="${id}"]`);
+    await page.waitForSelector('[data-seq]');
+  }
+
+  const rows = () => page.locator('[data-conversation]').evaluateAll((all) => all.map((row) => row.getAttribute('data-conversation')));
+  const sent = () => server.frames.filter((frame) => frame.type === 'send');
+  const last = (id: string) => desk.conversations.find((one) => one.id === id)?.seq ?? 0;
+
+  /** The contact of a conversation writes; the page hears of it live. */
+  function contactSays(id: string, text: string): void {
+    const one = desk.conversations.find((entry) => entry.id === id);
+    if (!one) throw new Error('no such conversation');
+    one.seq += 1;
+    const actor = { kind: 'contact', id: one.contact.id, name: one.contact.name };
+    server.send({ type: 'event', name: 'message.created', conversation: id, seq: one.seq, id: `x${one.seq}`, time: Date.now(), actor, data: { body: { kind: 'text', text }, private: false } });
+  }
+
+  function longHistory(all: MockDesk): void {
+    const [one, pattern] = [all.conversations[0], all.events['5000']?.[1]];
+    if (!one || !pattern) throw new Error('fixture');
+    all.events['5000'] = Array.from({ length: 180 }, (_, index) => ({ ...pattern, seq: index + 1, id: `h${index}`, time: Date.now() - (200 - index) * 60_000 }));
+    Object.assign(one, { seq: 180, read: 180 });
+  }
+
+  it('sends with Enter, keeps a new line with Shift, and shows the marks', async () => {
+    await start();
+    await open('5000');
+    await page.fill('#composer', 'one');
+    await page.press('#composer', 'Shift+Enter');
+    await page.type('#composer', 'two');
+    await page.press('#composer', 'Enter');
+    await expect.poll(() => sent().map((frame) => frame.body)).toEqual([{ kind: 'text', text: 'one\ntwo' }]);
+    await page.waitForSelector(`[data-seq="${last('5000')}"] [data-mark=sent]`);
+    const actor = { kind: 'contact', id: '3000' };
+    server.send({ type: 'signal', name: 'read', conversation: '5000', actor, data: { seq: last('5000') } });
+    await page.waitForSelector(`[data-seq="${last('5000')}"] [data-mark=read]`);
+  });
+
+  it('does not send while a Chinese word is being composed', async () => {
+    await start();
+    await open('5000');
+    await page.fill('#composer', 'ni');
+    await page.evaluate(() => {
+      const key = new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true, cancelable: true });
+      document.querySelector('#composer')?.dispatchEvent(key);
+    });
+    await page.press('#composer', 'Enter');
+    await expect.poll(() => sent().length).toBe(1);
+  });
+
+  it('offers a refused message again', async () => {
+    await start();
+    await open('5000');
+    server.refuse = true;
+    await page.fill('#composer', 'too much');
+    await page.press('#composer', 'Enter');
+    await page.waitForSelector('[data-unsent=failed]');
+    server.refuse = false;
+    await page.click('[data-unsent=failed] button >> nth=0');
+    await expect.poll(() => page.locator('[data-unsent]').count()).toBe(0);
+  });
+
+  it('keeps a draft for each conversation, and a note apart from the reply', async () => {
+    await start();
+    await open('5000');
+    await page.fill('#composer', 'for Ann');
+    await page.keyboard.press('Alt+KeyP');
+    await page.fill('#composer', 'a note');
+    await open('5001');
+    expect(await page.inputValue('#composer')).toBe('');
+    await open('5000');
+    expect(await page.inputValue('#composer')).toBe('a note');
+    await page.keyboard.press('Alt+KeyL');
+    expect(await page.inputValue('#composer')).toBe('for Ann');
+  });
+
+  it('moves with the keyboard and finds everything with Ctrl+K', async () => {
+    await start();
+    await page.keyboard.press('Alt+KeyJ');
+    await expect.poll(() => page.url()).toContain('#/c/5000');
+    await page.keyboard.press('Alt+KeyJ');
+    await expect.poll(() => page.url()).toContain('#/c/5001');
+    await page.keyboard.press('Alt+KeyK');
+    await expect.poll(() => page.url()).toContain('#/c/5000');
+    await page.keyboard.press('Control+KeyK');
+    await page.keyboard.type('tomás');
+    await page.waitForSelector('[role=option][aria-selected=true]:has-text("Tomás")');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => page.url()).toContain('#/c/5007');
+    await page.keyboard.press('Alt+KeyL');
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('composer');
+    await page.keyboard.press('Escape');
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('data-conversation'))).toBe('5007');
+  });
+
+  it('keeps the place when history loads above', async () => {
+    await start(longHistory);
+    await open('5000');
+    const box = page.locator('[role=log]');
+    await box.evaluate((element) => (element.scrollTop = 520));
+    const before = await page.locator('[data-seq="140"]').boundingBox();
+    await box.evaluate((element) => (element.scrollTop = 480));
+    await page.waitForSelector('[data-seq="100"]', { state: 'attached' });
+    const after = await page.locator('[data-seq="140"]').boundingBox();
+    expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0) - 40)).toBeLessThan(3);
+  });
+
+  it('does not pull away from what is read when a message comes', async () => {
+    await start(longHistory);
+    await open('5000');
+    const box = page.locator('[role=log]');
+    await box.evaluate((element) => (element.scrollTop = 900));
+    contactSays('5000', 'hello?');
+    await page.waitForSelector('button[data-new]');
+    expect(await box.evaluate((element) => element.scrollTop)).toBe(900);
+    await page.click('button[data-new]');
+    await expect.poll(() => box.evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight)).toBeLessThan(4);
+    await expect.poll(() => page.locator('button[data-new]').count()).toBe(0);
+  });
+
+  it('follows new messages at the end, and tells the server what was read', async () => {
+    await start();
+    await open('5000');
+    contactSays('5000', 'are you there?');
+    await page.waitForSelector(`[data-seq="${last('5000')}"]`);
+    await expect.poll(() => server.frames.some((frame) => frame.type === 'read' && frame.seq === last('5000'))).toBe(true);
+  });
+
+  it('holds the order of the list while the pointer is on it', async () => {
+    await start();
+    const first = await rows();
+    await page.hover('[data-conversation="5002"]');
+    await page.mouse.move(250, 400);
+    contactSays('5002', 'me first');
+    await page.waitForSelector('[data-conversation="5002"][data-unread]');
+    expect(await rows()).toEqual(first);
+    await page.mouse.move(900, 400);
+    await expect.poll(async () => (await rows())[0]).toBe('5002');
+  });
+
+  it('counts unread messages in the title', async () => {
+    await start();
+    await expect.poll(() => page.title()).toBe('(3) unique-cs');
+    contactSays('5002', 'one more');
+    await expect.poll(() => page.title()).toBe('(4) unique-cs');
+  });
+
+  it('says within two seconds that the connection is lost, keeps what is written, and sends it once when it is back', async () => {
+    await start();
+    await open('5001');
+    server.down = true;
+    for (const socket of server.sockets.splice(0)) await socket.close({ code: 1011 });
+    await page.waitForSelector('text=Connection lost.', { timeout: 2_000 });
+    await page.fill('#composer', 'later');
+    await page.press('#composer', 'Enter');
+    await page.waitForSelector('[data-unsent=sending]');
+    server.down = false;
+    await page.waitForSelector(`[data-unsent]`, { state: 'detached', timeout: 8_000 });
+    expect(sent().map((frame) => frame.body)).toEqual([{ kind: 'text', text: 'later' }]);
+  });
+
+  it('shows one pane at a time on a phone, and leads back', async () => {
+    await start(undefined, { width: 390, height: 844 });
+    expect(await page.locator('#thread').count()).toBe(0);
+    await open('5000');
+    expect(await page.locator('[data-conversation="5000"]').isVisible()).toBe(false);
+    await page.click('[aria-label="Back to the list"]');
+    await expect.poll(() => page.locator('[data-conversation="5000"]').isVisible()).toBe(true);
+  });
+
+  it('signs in, says what is wrong, and waits out a limit', async () => {
+    await start();
+    await page.click('[aria-label^="Account"]');
+    await page.click('text=Sign out');
+    await page.waitForSelector('form');
+    const submit = async () => {
+      await page.fill('[name=email]', 'mei@example.com');
+      await page.fill('[name=password]', 'secret');
+      await page.keyboard.press('Enter');
+    };
+    server.answer = () => ({ status: 401, json: { code: 'unauthorized' } });
+    await submit();
+    await page.waitForSelector('[role=alert]:has-text("do not match")');
+    server.answer = () => ({ status: 429, headers: { 'retry-after': '2' }, json: { code: 'rate_limited' } });
+    await submit();
+    await page.waitForSelector('[role=alert]:has-text("Too many attempts")');
+    server.answer = null;
+    await expect.poll(() => page.locator('button[type=submit]').isEnabled(), { timeout: 5_000 }).toBe(true);
+    await submit();
+    await page.waitForSelector('[data-conversation]');
+  });
+});
