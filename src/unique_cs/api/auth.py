@@ -1,0 +1,100 @@
+"""Signing in and out."""
+
+from typing import Annotated
+
+from litestar import Router, delete, get, post
+from msgspec import Meta, Struct
+
+from unique_cs.api.deps import AnyRequest, Asking, Injected, address
+from unique_cs.api.views import AgentView, Id, Time, view_agent
+from unique_cs.domain.ids import parse
+from unique_cs.errors import Code, UniqueCsError
+from unique_cs.ports import Login
+
+
+class LoginRequest(Struct):
+    """An agent's credentials."""
+
+    email: Annotated[str, Meta(max_length=320)]
+    password: Annotated[str, Meta(max_length=1_024)]
+
+
+class LoginAnswer(Struct):
+    """A new login. The token is shown only here."""
+
+    token: str
+    agent: AgentView
+
+
+class Me(Struct):
+    """The agent who is asking."""
+
+    agent: AgentView
+
+
+class LoginView(Struct):
+    """One of an agent's logins; `current` is the one of this request."""
+
+    id: Id
+    created_at: Time
+    last_seen_at: Time
+    user_agent: str
+    ip: str
+    current: bool
+
+
+class Logins(Struct):
+    """The agent's logins, newest first."""
+
+    sessions: list[LoginView]
+
+
+@post("/auth/login", operation_id="login", status_code=200, security=[{}])
+async def login(data: LoginRequest, request: AnyRequest, deps: Injected) -> LoginAnswer:
+    """Sign an agent in. Attempts are limited by address and by e-mail."""
+    made = await deps.auth.login(
+        data.email,
+        data.password,
+        ip=address(request),
+        user_agent=request.headers.get("user-agent", ""),
+    )
+    return LoginAnswer(made.token, view_agent(made.agent))
+
+
+@post("/auth/logout", operation_id="logout", status_code=204)
+async def logout(agent: Asking, deps: Injected) -> None:
+    """End this login and close its connections."""
+    await deps.auth.revoke(agent, agent.login)
+    deps.hub.close_login(agent.login)
+
+
+@get("/auth/sessions", operation_id="list_logins")
+async def sessions(agent: Asking, deps: Injected) -> Logins:
+    """List the agent's own logins."""
+    return Logins([_view(each, agent.login) for each in await deps.auth.logins(agent)])
+
+
+@delete("/auth/sessions/{session_id:str}", operation_id="revoke_login", status_code=204)
+async def revoke(session_id: str, agent: Asking, deps: Injected) -> None:
+    """End one of the agent's own logins and close its connections."""
+    number = parse(session_id)
+    await deps.auth.revoke(agent, number)
+    deps.hub.close_login(number)
+
+
+@get("/me", operation_id="me")
+async def me(agent: Asking, deps: Injected) -> Me:
+    """Say who is asking."""
+    found = deps.records.agent(agent.id)
+    if found is None:
+        raise UniqueCsError(Code.UNAUTHORIZED, "the token is not valid")
+    return Me(view_agent(found))
+
+
+def _view(login: Login, current: int) -> LoginView:
+    return LoginView(
+        str(login.id), login.created_at, login.last_seen_at, login.user_agent, login.ip, login.id == current
+    )
+
+
+router = Router("/api/v1", route_handlers=[login, logout, sessions, revoke, me], tags=["Signing in"])

@@ -1,0 +1,82 @@
+"""What the HTTP side is given: ports, use cases with state, and limits."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from litestar import Request
+from litestar.params import Dependency
+from msgspec import Struct
+
+from unique_cs.actions.auth import Auth
+from unique_cs.actions.contacts import ContactPorts
+from unique_cs.domain.permission import Principal
+from unique_cs.errors import Code, UniqueCsError
+from unique_cs.ports import Archive, Clock, Contacts, Records, Timeline
+
+ASSETS = Path(__file__).parent / "assets"
+
+Part = tuple[str, Callable[[], Awaitable[None]]]
+"""A part of the process by name, and a check that raises when it does not work."""
+
+
+class Connections(Protocol):
+    """The live connections, on every node."""
+
+    def close_principal(self, kind: str, principal_id: int) -> None: ...
+    def close_login(self, login: int) -> None: ...
+
+
+class Deps(Struct, frozen=True):
+    """Everything that routes need.
+
+    `caught_up` waits until what is durable now can be found in the archive, at most so many seconds.
+    `metrics` gives the page of Prometheus. `requests_per_ip` is a rate a second; None is no limit.
+    """
+
+    timeline: Timeline
+    contacts: Contacts
+    records: Records
+    archive: Archive
+    clock: Clock
+    auth: Auth
+    contact_ports: ContactPorts
+    hub: Connections
+    caught_up: Callable[[float], Awaitable[None]]
+    metrics: Callable[[], bytes]
+    parts: Sequence[Part] = ()
+    max_body: int = 65_536
+    max_text: int = 8_000
+    requests_per_ip: int | None = None
+    assets: Path = ASSETS
+
+
+Injected = Annotated[Deps, Dependency(skip_validation=True)]
+Asking = Annotated[Principal, Dependency(skip_validation=True)]
+AnyRequest = Request[Any, Any, Any]
+
+
+def bearer(request: AnyRequest) -> str:
+    """The token of the request (RFC 6750 2.1); empty if it has none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def principal(request: AnyRequest, deps: Injected) -> Principal:
+    """Who is asking. Raises `unauthorized` or `forbidden`."""
+    token = bearer(request)
+    if not token:
+        raise UniqueCsError(Code.UNAUTHORIZED, "a bearer token is needed")
+    return await deps.auth.authenticate(token)
+
+
+async def agent(principal: Asking) -> Principal:
+    """The agent who is asking. Raises `forbidden` for a contact."""
+    if principal.is_contact:
+        raise UniqueCsError(Code.FORBIDDEN, "this is for agents")
+    return principal
+
+
+def address(request: AnyRequest) -> str:
+    """The client's address, as the nearest trusted proxy saw it."""
+    return request.client.host if request.client else ""

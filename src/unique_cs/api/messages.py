@@ -1,0 +1,136 @@
+"""A conversation's events, and sending messages."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.openapi import ResponseSpec
+from litestar.params import Parameter
+from msgspec import Struct
+
+from unique_cs.actions import access
+from unique_cs.actions import messages as use_cases
+from unique_cs.api.deps import AnyRequest, Asking, Injected
+from unique_cs.api.views import EventPage, EventView, frame_for
+from unique_cs.domain.body import Body, CustomBody, TypedBody
+from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.permission import Principal
+from unique_cs.ports import Stored, Timeline
+
+JSON = "application/json"
+Position = Annotated[int, Parameter(ge=0, le=2**53 - 1)]
+
+
+class MessageRequest(Struct):
+    """A message; `private` makes it a note that only agents see."""
+
+    body: TypedBody
+    private: bool = False
+
+
+class _Custom(Struct):
+    body: dict[str, Any]
+
+
+_custom = msgspec.json.Decoder(_Custom)
+
+
+@get(
+    "/conversations/{conversation_id:str}/events",
+    operation_id="list_events",
+    responses={200: ResponseSpec(EventPage, description="A page of events, oldest first")},
+)
+async def list_events(
+    conversation_id: str,
+    principal: Asking,
+    deps: Injected,
+    after: Position | None = None,
+    before: Position | None = None,
+    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+) -> Response[bytes]:
+    """Read a conversation's events, oldest first.
+
+    With `after`, those that follow it; else the newest, below `before` if that is given.
+    """
+    timeline = deps.timeline
+    conversation = await access.conversation(timeline, principal, conversation_id)
+    last = conversation.durable if before is None else min(before - 1, conversation.durable)
+    if after is None:
+        frames, more = await _newest(timeline, principal, conversation, last, limit)
+    else:
+        frames, more = await _following(timeline, principal, conversation, after, last, limit)
+    epoch = msgspec.json.encode(timeline.epoch)
+    content = b'{"epoch":%b,"events":[%b],"more":%b}' % (
+        epoch,
+        b",".join(frames),
+        b"true" if more else b"false",
+    )
+    return Response(content, media_type=JSON)
+
+
+Page = tuple[list[bytes], bool]
+
+
+async def _newest(
+    timeline: Timeline, principal: Principal, conversation: Conversation, last: int, limit: int
+) -> Page:
+    """The last `limit` visible events up to `last`; a page of hidden ones only would lead nowhere."""
+    frames: list[bytes] = []
+    while last > 0 and len(frames) < limit:
+        stored = await timeline.events(conversation, 0, last + 1, limit - len(frames), True)
+        frames = _visible(principal, stored) + frames
+        last = stored[0].seq - 1 if stored else 0
+    return frames, last > 0
+
+
+async def _following(
+    timeline: Timeline, principal: Principal, conversation: Conversation, after: int, last: int, limit: int
+) -> Page:
+    """The first `limit` visible events after `after` and up to `last`."""
+    frames: list[bytes] = []
+    while after < last and len(frames) < limit:
+        stored = await timeline.events(conversation, after, last + 1, limit - len(frames), False)
+        frames += _visible(principal, stored)
+        after = stored[-1].seq if stored else last
+    return frames, after < last
+
+
+def _visible(principal: Principal, stored: list[Stored]) -> list[bytes]:
+    if not principal.is_contact:
+        return [each.frame for each in stored]
+    return [frame for each in stored if (frame := frame_for(principal, each)) is not None]
+
+
+@post(
+    "/conversations/{conversation_id:str}/messages",
+    operation_id="send_message",
+    responses={201: ResponseSpec(EventView, description="The event; it is durable")},
+)
+async def send_message(
+    conversation_id: str,
+    data: MessageRequest,
+    principal: Asking,
+    request: AnyRequest,
+    deps: Injected,
+    idempotency_key: Annotated[
+        str,
+        Parameter(
+            header="Idempotency-Key",
+            pattern=r"^[\x21-\x7e]{1,255}$",
+            description="Names this message for the caller: a repeat gets the same answer and sends nothing",
+        ),
+    ],
+) -> Response[bytes]:
+    """Send a message. A repeat with another body gets `conflict`."""
+    conversation = await access.conversation(deps.timeline, principal, conversation_id)
+    body: Body = data.body
+    if isinstance(body, CustomBody):
+        body = _custom.decode(await request.body()).body
+    use_cases.check_body(principal, body, data.private, deps.max_text)
+    stored = await use_cases.post_message(
+        deps.timeline, principal, conversation, body, data.private, idempotency_key
+    )
+    return Response(stored.frame, status_code=201, media_type=JSON)
+
+
+router = Router("/api/v1", route_handlers=[list_events, send_message], tags=["Messages"])
