@@ -30,7 +30,7 @@ const APPS = [
 /** What the server would say: `events` is the history; `online: false` refuses the WebSocket. */
 export class Stage {
   constructor({ events = [], online = true, inbox = 'demo', typing = false, cursors = [], unread = true, answer = true } = {}) {
-    Object.assign(this, { events, online, inbox, typing, cursors, unread, answer, sockets: [] });
+    Object.assign(this, { events, online, inbox, typing, cursors, unread, answer, sockets: [], frames: [] });
   }
 
   async attach(context) {
@@ -62,6 +62,7 @@ export class Stage {
     let seq = this.events.length;
     socket.onMessage((data) => {
       const frame = JSON.parse(data);
+      this.frames.push(frame);
       if (frame.type === 'connect') this.greet(tell);
       if (frame.type === 'ping') tell({ type: 'pong' });
       if (frame.type === 'send' && this.answer) {

@@ -15,7 +15,7 @@ export interface BodyProps<K extends Body['kind'] = Body['kind']> {
 
 /** Bodies that are their own frame. */
 export function bare(body: Body): boolean {
-  return body.kind === 'image' || body.kind === 'card';
+  return body.kind === 'card' || (body.kind === 'image' && typeof body.attachment === 'object' && body.attachment.url !== undefined);
 }
 
 /** One body of any kind. All text is text: nothing of a message is ever taken as HTML. */

@@ -1,4 +1,4 @@
-import type { MessageItem, ThreadItem } from '@unique-cs/client';
+import type { ThreadItem } from '@unique-cs/client';
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Words } from '../i18n';
@@ -80,26 +80,25 @@ interface Scroll {
 /** Follows the newest message while the reader is at the end; else keeps the view still and counts. */
 function useScroll(ref: { current: HTMLDivElement | null }, panel: Panel, items: readonly ThreadItem[], version: number): Scroll {
   const atEnd = useRef(true);
-  const size = useRef({ first: '', height: 0, newest: '' });
-  const [below, setBelow] = useState(0);
+  const before = useRef({ first: '', height: 0, newest: '' });
+  const [seen, setSeen] = useState('');
+  const messages = items.filter((item) => item.kind === 'message');
+  const newest = messages.at(-1);
 
   const toBottom = (): void => {
     const { current } = ref;
     if (current) current.scrollTop = current.scrollHeight;
     atEnd.current = true;
-    setBelow(0);
+    setSeen(before.current.newest);
     panel.seen();
   };
   useLayoutEffect(() => {
     const { current } = ref;
     if (!current) return;
-    const before = size.current;
-    const now = { first: items[0]?.key ?? '', height: current.scrollHeight, newest: newestKey(items) };
-    size.current = now;
-    const own = ownNewest(items);
-    if (atEnd.current || (own && now.newest !== before.newest)) return toBottom();
-    if (before.first !== '' && now.first !== before.first) current.scrollTop += now.height - before.height;
-    if (now.newest !== before.newest) setBelow((count) => count + 1);
+    const old = before.current;
+    before.current = { first: items[0]?.key ?? '', height: current.scrollHeight, newest: newest?.key ?? '' };
+    if (atEnd.current || (newest?.own && newest.key !== old.newest)) toBottom();
+    else if (old.first !== before.current.first) current.scrollTop += current.scrollHeight - old.height;
   }, [version]);
   useEffect(() => observe(ref.current, () => atEnd.current && toBottom()), []);
 
@@ -107,23 +106,12 @@ function useScroll(ref: { current: HTMLDivElement | null }, panel: Panel, items:
     const { current } = ref;
     if (!current) return;
     atEnd.current = current.scrollHeight - current.scrollTop - current.clientHeight < NEAR;
-    if (atEnd.current && below > 0) setBelow(0);
+    if (atEnd.current) setSeen(before.current.newest);
     if (atEnd.current) panel.seen();
     if (current.scrollTop < NEAR) panel.older();
   };
-  return { below, toBottom, onScroll };
-}
-
-function messages(items: readonly ThreadItem[]): MessageItem[] {
-  return items.filter((item): item is MessageItem => item.kind === 'message');
-}
-
-function newestKey(items: readonly ThreadItem[]): string {
-  return messages(items).at(-1)?.key ?? '';
-}
-
-function ownNewest(items: readonly ThreadItem[]): boolean {
-  return messages(items).at(-1)?.own ?? false;
+  const at = messages.findLastIndex((item) => item.key === seen);
+  return { below: at < 0 ? 0 : messages.length - 1 - at, toBottom, onScroll };
 }
 
 /** The keyboard of a phone, late images and late code change the height of the window or of what is in it. */

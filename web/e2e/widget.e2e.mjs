@@ -1,0 +1,205 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { MEI, ORIGIN, Stage, browser, event, talk } from './stage.mjs';
+
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+let chromium;
+let context;
+
+beforeAll(async () => {
+  chromium = await browser();
+});
+afterEach(() => context?.close());
+afterAll(() => chromium.close());
+
+async function open(path, stage = new Stage(), options = {}) {
+  context = await chromium.newContext({ locale: 'en-US', viewport: { width: 1280, height: 800 }, ...options });
+  await stage.attach(context);
+  const page = await context.newPage();
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(error.message));
+  page.on('console', (message) => /Content Security Policy/.test(message.text()) && page.problems.push(message.text()));
+  await page.goto(ORIGIN + path);
+  return page;
+}
+
+async function frame(page) {
+  await page.waitForFunction(() => document.getElementById('unique-cs') !== null);
+  await page.evaluate(() => window.uniqueCS('show'));
+  await expect.poll(() => page.frames().some((it) => it.url().includes('/widget/')), { timeout: 5_000 }).toBe(true);
+  return page.frames().find((it) => it.url().includes('/widget/'));
+}
+
+function say(seq, text) {
+  return JSON.stringify({ ...event(seq, 'message.created', MEI, { body: { kind: 'text', text }, private: false }, Date.now()) });
+}
+
+describe('the loader', () => {
+  it('never shifts the page and loads no panel before it is wanted', async () => {
+    const page = await open('/demo/');
+    await page.evaluate(() => {
+      window.shifts = 0;
+      new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shifts += entry.value))).observe({ type: 'layout-shift' });
+    });
+    const before = await page.evaluate(() => [document.body.getBoundingClientRect().height, getComputedStyle(document.body).margin]);
+    await page.waitForFunction(() => document.getElementById('unique-cs') !== null);
+    expect(page.frames()).toHaveLength(1);
+    await frame(page);
+    expect(await page.evaluate(() => [document.body.getBoundingClientRect().height, getComputedStyle(document.body).margin])).toEqual(before);
+    expect(await page.evaluate(() => window.shifts)).toBe(0);
+    expect(page.problems).toEqual([]);
+  });
+
+  it('runs what was called before it was there', async () => {
+    context = await chromium.newContext({ viewport: { width: 1280, height: 800 } });
+    await new Stage().attach(context);
+    const page = await context.newPage();
+    await page.addInitScript(() => {
+      window.uniqueCS = (...call) => (window.uniqueCS.q = window.uniqueCS.q ?? []).push(call);
+      window.opened = 0;
+      window.uniqueCS('on', 'open', () => (window.opened += 1));
+      window.uniqueCS('show');
+    });
+    await page.goto(`${ORIGIN}/demo/`);
+    await page.waitForFunction(() => window.opened === 1);
+  });
+
+  it('survives a page that replaces its whole body, and tells the panel of new addresses', async () => {
+    const stage = new Stage({ events: talk([['me', 'hi']]) });
+    const page = await open('/demo/', stage);
+    const panel = await frame(page);
+    await panel.locator('textarea').waitFor();
+    await page.evaluate(() => document.body.replaceWith(document.createElement('body')));
+    await page.evaluate(() => history.pushState({}, '', '/demo/#chair'));
+    await expect.poll(() => stage.frames.filter((it) => it.type === 'page').map((it) => it.url), { timeout: 5_000 }).toContain(`${ORIGIN}/demo/#chair`);
+    expect(await panel.locator('textarea').count()).toBe(1);
+  });
+
+  it('closes with Escape and gives the focus back', async () => {
+    const page = await open('/demo/');
+    const panel = await frame(page);
+    await panel.locator('textarea').focus();
+    const closed = page.evaluate(() => new Promise((resolve) => window.uniqueCS('on', 'close', () => resolve(document.activeElement?.id))));
+    await panel.locator('textarea').press('Escape');
+    expect(await closed).toBe('unique-cs');
+  });
+
+  it('counts what is unread while the panel is closed', async () => {
+    const stage = new Stage({ events: talk([['me', 'hi']]), unread: false });
+    const page = await open('/demo/', stage);
+    const panel = await frame(page);
+    await panel.getByText('hi', { exact: true }).waitFor();
+    await page.evaluate(() => {
+      window.counts = [];
+      window.uniqueCS('on', 'unread', (count) => window.counts.push(count));
+      window.uniqueCS('hide');
+    });
+    stage.sockets.at(-1).send(say(2, 'Hello!'));
+    await page.waitForFunction(() => window.counts.at(-1) === 1);
+    await page.evaluate(() => window.uniqueCS('show'));
+    await page.waitForFunction(() => window.counts.at(-1) === 0);
+  });
+
+  it('fills the screen of a phone', async () => {
+    const page = await open('/demo/', new Stage(), PHONE);
+    const panel = await frame(page);
+    await expect.poll(() => panel.evaluate(() => [innerWidth, innerHeight])).toEqual([390, 844]);
+  });
+});
+
+describe('the panel', () => {
+  it('shows text as text: no HTML, http(s) links only, line breaks kept', async () => {
+    const stage = new Stage({ events: talk([['mei', '<img src=x onerror=alert(1)>\njavascript:alert(1) https://shop.example/a?b=1.']]) });
+    const page = await open('/chat/demo', stage);
+    const bubble = page.locator('.bubble');
+    await bubble.waitFor();
+    expect(await bubble.innerText()).toBe('<img src=x onerror=alert(1)>\njavascript:alert(1) https://shop.example/a?b=1.');
+    expect(await bubble.locator('img').count()).toBe(0);
+    expect(await bubble.locator('a').evaluateAll((links) => links.map((link) => link.href))).toEqual(['https://shop.example/a?b=1']);
+  });
+
+  it('goes from sending to sent, delivered and read', async () => {
+    const stage = new Stage({ answer: false });
+    const page = await open('/chat/demo', stage);
+    await page.locator('textarea').fill('Are you there?');
+    await page.locator('textarea').press('Enter');
+    await page.locator('.mark.sending').waitFor();
+    const socket = stage.sockets.at(-1);
+    socket.send(JSON.stringify({ type: 'subscribed', conversation: '8001', epoch: 'E', seq: 0 }));
+    socket.send(JSON.stringify({ type: 'sent', n: 1, id: '5', conversation: '8001', seq: 1, time: Date.now() }));
+    await page.locator('.mark.sent').waitFor();
+    for (const name of ['delivered', 'read']) {
+      socket.send(JSON.stringify({ type: 'signal', name, conversation: '8001', actor: MEI, data: { seq: 1 } }));
+      await page.locator(`.mark.${name}`).waitFor();
+    }
+    expect(await page.locator('.message').count()).toBe(1);
+  });
+
+  it('says that a message failed, and sends it again', async () => {
+    const stage = new Stage({ events: talk([['me', 'hi']]) });
+    const page = await open('/chat/demo', stage);
+    await page.locator('textarea').fill('fail');
+    await page.locator('textarea').press('Enter');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await expect.poll(() => page.locator('.message.bad').count()).toBe(0);
+  });
+
+  it('says within 2 s that the connection is lost, and keeps what is written', async () => {
+    const stage = new Stage({ events: talk([['me', 'hi']]) });
+    const page = await open('/chat/demo', stage);
+    await page.locator('.message').waitFor();
+    stage.online = false;
+    await stage.sockets.at(-1).close({ code: 1012 });
+    await page.getByText('Connection lost').waitFor({ timeout: 2_000 });
+    await page.locator('textarea').fill('still here');
+    await page.locator('textarea').press('Enter');
+    await page.locator('.mark.sending').waitFor();
+    stage.online = true;
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await page.locator('.mark.sent').last().waitFor();
+    expect(await page.getByText('still here').count()).toBe(1);
+  });
+
+  it('does not send when Enter only ends a word of an input method', async () => {
+    const page = await open('/chat/demo', new Stage({ events: talk([['me', 'hi']]) }));
+    const field = page.locator('textarea');
+    await field.fill('nihao');
+    await field.dispatchEvent('keydown', { key: 'Enter', isComposing: true });
+    await field.dispatchEvent('keydown', { key: 'Enter', keyCode: 229 });
+    expect(await field.inputValue()).toBe('nihao');
+    await field.press('Shift+Enter');
+    expect(await field.inputValue()).toBe('nihao\n');
+  });
+
+  it('keeps the view still while the reader is above, and counts what comes below', async () => {
+    const lines = Array.from({ length: 40 }, (_, index) => [index % 2 ? 'mei' : 'me', `Line ${index}`]);
+    const stage = new Stage({ events: talk(lines) });
+    const page = await open('/chat/demo', stage);
+    await page.getByText('Line 39').waitFor();
+    await page.locator('.scroll').evaluate((element) => (element.scrollTop = 200));
+    for (const seq of [41, 42]) stage.sockets.at(-1).send(say(seq, `New ${seq}`));
+    await page.getByRole('button', { name: '2 new messages' }).waitFor();
+    expect(await page.locator('.scroll').evaluate((element) => element.scrollTop)).toBe(200);
+    await page.getByRole('button', { name: '2 new messages' }).click();
+    await expect.poll(() => page.locator('.scroll').evaluate((it) => it.scrollHeight - it.scrollTop - it.clientHeight)).toBeLessThan(2);
+    expect(await page.locator('.pill').count()).toBe(0);
+  });
+
+  it('speaks Chinese to a Chinese browser and English to the others', async () => {
+    for (const [locale, words] of [['zh-TW', '请问有什么可以帮您？'], ['fr-FR', 'How can we help?']]) {
+      const page = await open('/chat/demo', new Stage(), { locale });
+      await page.getByText(words).waitFor();
+      await context.close();
+    }
+  });
+
+  it('draws rich messages, and sends the choice that is made', async () => {
+    const stage = new Stage({ events: talk([['mei', { kind: 'card', title: 'Lamp', url: 'javascript:alert(1)' }], ['mei', { kind: 'choices', text: 'Which?', options: ['Red', { title: 'Blue' }] }]]) });
+    const page = await open('/chat/demo', stage);
+    await page.getByRole('button', { name: 'Blue' }).click();
+    await page.locator('.ours').getByText('Blue').waitFor();
+    expect(await page.getByRole('button', { name: 'Red' }).isDisabled()).toBe(true);
+    expect(await page.locator('.card a').count()).toBe(0);
+    expect(page.problems).toEqual([]);
+  });
+});
