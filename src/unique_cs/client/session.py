@@ -29,7 +29,7 @@ from unique_cs.client.outputs import (
     Signalled,
     Transmit,
 )
-from unique_cs.client.state import Frame, Position, Store
+from unique_cs.client.state import Frame, Position, Send, Store
 from unique_cs.client.throttle import Throttle
 from unique_cs.client.timelines import Timelines
 
@@ -77,6 +77,7 @@ class Session:
         self._heard = self._spoke = 0.0
         self._heartbeat = 25.0
         self._goodbye: Frame | None = None
+        self._actor: Frame = {}
         self._came_back = False
 
     # What goes on
@@ -239,6 +240,7 @@ class Session:
     def _adopt(self, frame: Frame) -> None:
         state, actor = self.state, f"{frame['actor']['kind']}:{frame['actor']['id']}"
         same = state.actor in {None, actor}
+        self._actor = frame["actor"]
         if frame["resumed"] and frame["session"] != state.session:
             raise FaultError("resumed another session")
         if not frame["resumed"]:
@@ -256,9 +258,14 @@ class Session:
             return
         send, repeat = answered
         name, seq = frame["conversation"], frame["seq"]
-        fresh = self._timelines.sent(name, seq, repeat)
+        fresh = self._timelines.sent(name, seq, repeat, self._event_of(send, frame))
         self._out.append(Sent(send, frame["id"], name, seq, frame["time"], fresh))
         self._outbox.settle(send.n)
+
+    def _event_of(self, send: Send, sent: Frame) -> Frame:
+        place = {name: sent[name] for name in ("n", "id", "conversation", "seq", "time")}
+        data = {"body": send.body, "private": send.private}
+        return {"type": "event", "name": "message.created", "actor": self._actor, "data": data} | place
 
     def _on_error(self, frame: Frame) -> None:
         code, wait, n = frame["code"], frame.get("retry_after_ms"), frame.get("n")

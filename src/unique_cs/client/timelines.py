@@ -119,15 +119,19 @@ class Timelines:
             raise FaultError(f"advance of {name} from {live.seq} to {seq}")
         return self._move(name, live, seq, Advanced(name, seq))
 
-    def sent(self, name: str, seq: int, repeat: bool) -> bool:
-        """A send took place `seq`. True where it stands in its event's place on this connection."""
+    def sent(self, name: str, seq: int, repeat: bool, event: Frame) -> bool:
+        """A send took place `seq`. True where it stands in its event's place on this connection.
+
+        While history is read, `event` is held with the others, and comes in its turn.
+        """
         live = self._live.get(name)
         if live is None or live.leaving:
             return True
         if repeat and seq <= live.seq:
             return False
-        self._next(name, seq, None)
-        return True
+        holds = live.held is not None
+        self._next(name, seq, Delivered(event) if holds else None)
+        return not holds
 
     def _next(self, name: str, seq: int, told: Output | None) -> list[Output]:
         live = self._require(name)

@@ -394,6 +394,23 @@ def test_a_resync_reads_history_and_holds_live_frames_until_then(script: Script)
     assert script.session.state.positions["7"] == Position("f", 4)
 
 
+def test_a_send_answered_during_a_resync_comes_as_its_event_in_its_turn(script: Script) -> None:
+    script.live(shown("7", 1))
+    script.send("mine")
+    read = script.receive("resync", conversation="7", epoch="f", seq=3)[0]
+    assert isinstance(read, ReadHistory)
+    (answer,) = script.receive("sent", **sent(1, 4))
+    assert isinstance(answer, Sent)
+    assert not answer.fresh
+    script.receive("event", **event("7", 5))
+    script.session.history_read(script.now, read, "f", [event("7", 3)])
+    _, mine, other = script.collect()
+    assert isinstance(mine, Delivered)
+    assert isinstance(other, Delivered)
+    assert (mine.frame["seq"], mine.frame["n"], mine.frame["data"]["body"]["text"]) == (4, 1, "mine")
+    assert other.frame["seq"] == 5
+
+
 def test_a_connection_lost_during_a_resync_keeps_the_old_position(script: Script) -> None:
     script.live(shown("7", 1))
     read = script.receive("resync", conversation="7", epoch="f", seq=3)[0]
