@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import hashlib
+import json
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,14 +13,16 @@ import structlog
 from tests.sim.client import SimClient
 from tests.sim.loop import DeadlockError, SimLoop
 from tests.sim.server import DeadError, SimServer
-from tests.support.checker import Final, check
+from tests.support.checker import Final, Issued, Placed, View, check
 from tests.support.recording import timeline_of
 from unique_cs import node
 from unique_cs.actions import conversations as actions
+from unique_cs.actions import messages
 from unique_cs.client import Position
+from unique_cs.domain.body import TextBody
 from unique_cs.domain.events import Named
 from unique_cs.errors import UniqueCsError
-from unique_cs.gateway import gateway, hub, wheel
+from unique_cs.gateway import entrance, gateway, hub, wheel
 from unique_cs.gateway.gateway import Limits
 from unique_cs.storage import installation, timeline
 
@@ -60,7 +63,7 @@ def run(seed: int, listener: Callable[[str], object] | None = None) -> Outcome:
         asyncio.set_event_loop(None)
         gc.enable()
     scenario.problems += loop.errors
-    return Outcome(seed, scenario.problems, scenario.messages, scenario.broken, scenario.digest())
+    return Outcome(seed, scenario.problems, scenario.sent, scenario.broken, scenario.digest())
 
 
 _EXPECTED_ERRORS = {"the store failed"}
@@ -115,9 +118,12 @@ class Scenario:
         self._seed = seed
         self._talk_until = rng.choice((10.0, 30.0, 60.0))
         self._final: Final = {}
+        self._letters = View("rest", contact=False)
+        # With so short a replay most who were away get a resync.
+        vars(entrance)["MAX_REPLAY"] = rng.choice((3, 30, 1_000))
 
     @property
-    def messages(self) -> int:
+    def sent(self) -> int:
         return sum(len(client.recorder.view.issued) for client in self.clients)
 
     async def play(self) -> None:
@@ -125,6 +131,7 @@ class Scenario:
         await self._gather()
         work = [asyncio.ensure_future(self._talk(client)) for client in self.clients]
         work.append(asyncio.ensure_future(self._agents_act()))
+        work.append(asyncio.ensure_future(self._write_letters()))
         work.append(asyncio.ensure_future(self._break_things()))
         await asyncio.gather(*work)
         await self._heal()
@@ -190,6 +197,32 @@ class Scenario:
         except (UniqueCsError, DeadError, TimeoutError):
             """The server said no, or died; agents try something else."""
 
+    async def _write_letters(self) -> None:
+        """Send over REST with an Idempotency-Key, again and again until there is an answer."""
+        rng = self.loop.rng
+        while self.loop.time() < self._talk_until:
+            await asyncio.sleep(rng.expovariate(1 / 4))
+            known = sorted(rng.choice(self._agents).session.state.positions)
+            if known:
+                letter = Issued(f"rest-{len(self._letters.issued)}")
+                self._letters.issued.append(letter)
+                await self._post(letter, rng.choice(known))
+
+    async def _post(self, letter: Issued, conversation: str) -> None:
+        principal, body = self.server.principals["agent 1"], TextBody(letter.key)
+        while not letter.answers:
+            try:
+                store = self.server.node.timeline
+                found = await store.conversation(int(conversation))
+                assert found is not None
+                post = messages.post_message(store, principal, found, body, False, letter.key)
+                stored = await asyncio.wait_for(post, self.loop.rng.choice((0.005, 5)))
+            except (UniqueCsError, DeadError, TimeoutError):
+                await asyncio.sleep(1)
+            else:
+                event = json.loads(stored.frame)
+                letter.answers.append(Placed(event["id"], event["conversation"], event["seq"]))
+
     # What breaks
 
     async def _break_things(self) -> None:
@@ -205,6 +238,7 @@ class Scenario:
             self._drain,
             self._jump_clock,
             self._collect,
+            self._fail_archive,
         ]
         chosen = rng.sample(kinds, rng.randint(1, len(kinds)))
         while self.loop.time() < self._talk_until:
@@ -246,6 +280,10 @@ class Scenario:
         self.server.disk.fail = OSError("the disk is ill")
         await asyncio.sleep(self.loop.rng.choice((0.01, 0.5, 3.0)))
         self.server.disk.fail = None
+
+    async def _fail_archive(self) -> None:
+        self.server.archive.ill = True
+        self.loop.later(self.loop.rng.choice((1.0, 10.0)), setattr, self.server.archive, "ill", False)
 
     async def _full_disk(self) -> None:
         self.server.node.timeline.group.block("the disk is nearly full")
@@ -308,8 +346,10 @@ class Scenario:
         for name in sorted(names):
             epoch, events = await self.server.read("agent 1", name)
             self._final[name] = timeline_of(epoch, events)
-        self.problems += check([client.recorder.view for client in self.clients], self._final)
+        views = [client.recorder.view for client in self.clients]
+        self.problems += check([*views, self._letters], self._final)
         self.problems += [f"{client.name}: {fault}" for client in self.clients for fault in client.faults]
+        self.server.archive.ill = False
         relay = self.server.node.relay
         await relay.caught_up(60)
         if relay.stopped or relay.lag:

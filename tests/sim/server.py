@@ -1,6 +1,7 @@
 """The real node over simulated disks and streams; it can crash, lose what was not flushed, and come back."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -14,10 +15,11 @@ from unique_cs.errors import Code, UniqueCsError
 from unique_cs.gateway.gateway import Gateway, Limits
 from unique_cs.gateway.transports.websocket import WebSocketTransport
 from unique_cs.node import Node
-from unique_cs.ports import Archive, Contact, Stored
+from unique_cs.ports import Archive, ArchivedEvent, Contact, ConversationRow, Stored
 from unique_cs.storage.archive_memory import MemoryArchive
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.hot_memory import MemoryHot
+from unique_cs.storage.trim import Trimmer
 
 EPOCH_MS = 1_800_000_000_000
 
@@ -70,6 +72,37 @@ class SimDisk(MemoryHot):
         self._batches.clear()
 
 
+class SimArchive(MemoryArchive):
+    """A cold tier that takes its time, and sometimes fails before or after it did what was asked."""
+
+    def __init__(self, loop: SimLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self.ill = False
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(self._loop.rng.choice((0.0, 0.001, 0.05)))
+        if self.ill and self._loop.rng.random() < 0.5:
+            raise OSError("the archive is ill")
+
+    async def store(
+        self,
+        cursor: int,
+        events: Sequence[ArchivedEvent],
+        conversations: Sequence[ConversationRow],
+        contacts: Sequence[Contact],
+    ) -> None:
+        await self._wait()
+        await super().store(cursor, events, conversations, contacts)
+        await self._wait()
+
+    async def events(
+        self, conversation: int, after: int, before: int, limit: int, newest: bool
+    ) -> list[Stored]:
+        await asyncio.sleep(self._loop.rng.choice((0.0, 0.001, 0.05)))
+        return await super().events(conversation, after, before, limit, newest)
+
+
 class DeadError(Exception):
     """The process that asks is no longer there."""
 
@@ -94,7 +127,8 @@ class SimServer:
         self.loop = loop
         self.clock = SimClock(loop)
         self.disk = SimDisk(loop)
-        self.archive = MemoryArchive()
+        self.archive = SimArchive(loop)
+        self.trims = loop.rng.random() < 0.5
         self.principals: dict[str, Principal] = {}
         self._limits = limits
         self._streams: list[SimTransport] = []
@@ -119,6 +153,9 @@ class SimServer:
         node = Node(cast("Hot", hot), cast("Archive", archive), self.clock)
         node.open_gateway(self._authenticate, self._limits, self.loop.rng)
         node.start(_each_second(node))
+        if self.trims:
+            trimmer = Trimmer(node.hot, node.timeline.group, cast("Archive", archive), self.clock, 0, 7)
+            node.start(_trim(trimmer))
         self._node = node
         self.starts += 1
 
@@ -209,6 +246,14 @@ def _seen(stored: Stored, principal: Principal) -> bytes:
     if not stored.visibility or not principal.is_contact:
         return stored.frame
     return msgspec.json.encode(reduce_for_contact(msgspec.json.decode(stored.frame)))
+
+
+async def _trim(trimmer: Trimmer) -> None:
+    """Old is what was archived: the tiers meet at every place that there is."""
+    while True:
+        await asyncio.sleep(3)
+        with contextlib.suppress(UniqueCsError, OSError):
+            await trimmer.run_once()
 
 
 async def _each_second(node: Node) -> None:

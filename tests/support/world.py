@@ -12,7 +12,7 @@ from tests.support.checker import Final, View, check
 from tests.support.raw import RawSocket
 from tests.support.recording import Recorder, RecordingClient, final_history
 from unique_cs.bench.process import INBOX_KEY, OWNER_EMAIL, OWNER_PASSWORD, ServerProcess
-from unique_cs.client import MemoryStore, Rest, Settings
+from unique_cs.client import Fault, MemoryStore, Rest, Settings
 
 DEADLINE = 10.0
 
@@ -76,7 +76,9 @@ class World:
         final = await final_history(await self.agent(), sorted(names))
         if converged:
             await until(lambda: all(caught_up(recorder, final) for recorder in self.recorders))
-        return check([_about(view, names) for view in views], final, converged=converged)
+        problems = check([_about(view, names) for view in views], final, converged=converged)
+        faults = [item for recorder in self.recorders for item in recorder.told if isinstance(item, Fault)]
+        return problems + [f"the protocol was broken: {fault.reason}" for fault in faults]
 
 
 def _about(view: View, names: set[str]) -> View:
