@@ -2,7 +2,7 @@
 
 
 class TokenBucket:
-    """Lets `rate` things a second pass, and up to `burst` at once. Times are seconds of any monotonic clock."""
+    """Lets `rate` things a second pass, and up to `burst` at once. Times are monotonic seconds."""
 
     __slots__ = ("_at", "_burst", "_rate", "_tokens")
 

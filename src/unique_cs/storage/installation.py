@@ -55,7 +55,7 @@ class IdSource:
             raise StorageUnavailable("the clock jumped; ids are being secured", 200) from None
 
     def raise_ceiling(self, group: GroupCommit) -> None:
-        """Raise the ceiling through the group commit; it is used once it is durable. Call at least each 10 s."""
+        """Raise the ceiling; it is used once it is durable. Call at least each 10 s."""
         ceiling = self._clock.now_ms() + AHEAD_MS
         if ceiling <= self._ceiling:
             return

@@ -60,6 +60,8 @@ class Relay:
     async def run(self) -> None:
         """Move until cancelled. A cold tier that fails is tried again; one that diverges is left alone."""
         self.cursor = await self._archive.cursor()
+        if self.lag < 0:
+            self._stop(UniqueCsError(Code.INTERNAL, "the hot tier is older than the archive"))
         while not self.stopped:
             self._wake.clear()
             try:

@@ -233,7 +233,7 @@ class EmbeddedTimeline:
     async def open_session(
         self, principal: Principal, wire_id: str | None, c: int | None, acked: int
     ) -> tuple[Session, int]:
-        """Resume the session, or make one; return it with this connection's count, which is stored by then."""
+        """Resume the session, or make one; return it with this connection's count, stored by then."""
         self.group.admit()
         session = self._resume(principal, wire_id) if wire_id else None
         if session is None:
@@ -245,12 +245,14 @@ class EmbeddedTimeline:
             raise Replaced
         session.c = mine = c or session.c + 1
         session.accept_acked(acked)
-        row = rows.SessionRow(
-            session.id, principal.kind, principal.id, session.c, session.n, self._clock.now_ms()
-        )
-        self.group.put(keys.session(session.key), rows.encode(row))
+        self._put_session(session)
         await self.group.durable()
         return session, mine
+
+    def _put_session(self, session: Session) -> None:
+        who, now = session.principal, self._clock.now_ms()
+        row = rows.SessionRow(session.id, who.kind, who.id, session.c, session.n, now)
+        self.group.put(keys.session(session.key), rows.encode(row))
 
     def _resume(self, principal: Principal, wire_id: str) -> Session | None:
         key = _session_key(wire_id)
@@ -280,8 +282,10 @@ class EmbeddedTimeline:
         digest = blake2b(named, digest_size=16, person=b"idempotency").digest()
         session = self._sessions.get(digest)
         if session is None:
-            session = Session("", digest, principal, n=self._last_answer(digest))
+            session = Session(digest.hex(), digest, principal, n=self._last_answer(digest))
             self._sessions[digest] = session
+            if not session.n:
+                self._put_session(session)
         return session
 
     async def settled(self, session: Session, n: int) -> None:

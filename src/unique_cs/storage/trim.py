@@ -1,6 +1,7 @@
 """Trimming: what is archived and old enough leaves the hot tier; sessions end when nobody came back."""
 
 import asyncio
+from itertools import takewhile
 from typing import Final
 
 from unique_cs.ports import Archive, Clock
@@ -20,7 +21,7 @@ class Trimmer:
     def __init__(
         self, hot: Hot, group: GroupCommit, archive: Archive, clock: Clock, hot_hours: int, session_days: int
     ) -> None:
-        """Event rows stay `hot_hours` after they were written; a session `session_days` after its last connect."""
+        """Events stay `hot_hours` after they were written, sessions `session_days` after a connect."""
         self._hot = hot
         self._group = group
         self._archive = archive
@@ -34,10 +35,12 @@ class Trimmer:
         return await self._trim_events(), await self._trim_sessions()
 
     async def _trim_events(self) -> int:
-        archived = await self._archive.cursor()
+        # The newest group stays: the next one is numbered after it.
+        end = min(await self._archive.cursor() + 1, self._group.durable_number)
         trimmed = 0
-        while found := self._hot.scan(b"l", keys.group(archived + 1), _GROUPS):
-            due = [each for each in found if self._is_old(each[1])]
+        while found := self._hot.scan(b"l", keys.group(end), _GROUPS):
+            # A clock that was set back made later groups older: the order of groups counts, not their times.
+            due = list(takewhile(lambda each: self._is_old(each[1]), found))
             for key, row in due:
                 self._trim_group(row)
                 self._group.delete(key)
@@ -53,13 +56,18 @@ class Trimmer:
     def _trim_group(self, row: bytes) -> None:
         events, _ = rows.read_references(row)
         for conversation, seq in events:
-            # The newest event stays: it is the head.
-            if self._hot.get(keys.event(conversation, seq + 1)) is None:
-                continue
-            stored = self._hot.get(keys.event(conversation, seq))
-            if stored is not None:
-                self._trim_answer(stored)
-                self._group.delete(keys.event(conversation, seq))
+            # The newest event stays, for it is the head; it goes with its successor. So what is left of a
+            # conversation is always the end of its timeline, without a hole.
+            self._trim_event(conversation, seq - 1)
+            if self._hot.get(keys.event(conversation, seq + 1)) is not None:
+                self._trim_event(conversation, seq)
+
+    def _trim_event(self, conversation: int, seq: int) -> None:
+        key = keys.event(conversation, seq)
+        row = self._hot.get(key)
+        if row is not None:
+            self._trim_answer(row)
+            self._group.delete(key)
 
     def _trim_answer(self, row: bytes) -> None:
         event = rows.read_event(0, row)
