@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from unique_cs.__main__ import main
 from unique_cs.actions.identity import read_identity
 from unique_cs.config import PREFIX, Settings
 from unique_cs.errors import HTTP_STATUS, Code
@@ -91,6 +92,14 @@ def test_every_verb_in_the_docs_is_one_of_the_makefile() -> None:
     for page in PAGES:
         used = set(re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE))
         assert used <= verbs, page
+
+
+def test_every_command_in_the_docs_is_one_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help"]) == 0
+    commands = set(re.findall(r"^  ([a-z-]+)  ", capsys.readouterr().err, re.MULTILINE))
+    for page in PAGES:
+        used = set(re.findall(r"unique-cs ((?!-)[a-z-]+)(?:`|$| *--)", page.read_text(), re.MULTILINE))
+        assert used <= commands, page
 
 
 def blocks(page: Path, language: str) -> list[str]:
