@@ -139,4 +139,11 @@ describe('signals', () => {
     const state = run([known(), known({ id: '5001' }), page]);
     expect([state.conversations['5000'], state.conversations['5001']].map((one) => one?.contact.visit?.url)).toEqual(['https://a.example/x', 'https://a.example/x']);
   });
+
+  it('knows who is there until they leave, or until we were away', () => {
+    const leaves: Action = { type: 'signal', now: NOON, signal: { type: 'signal', name: 'presence', actor: ANN, data: { online: false } } };
+    expect(run([typing(true)]).presence).toEqual({ [ANN.id]: true });
+    expect(run([typing(true), leaves]).presence).toEqual({ [ANN.id]: false });
+    expect(run([typing(true), { type: 'link', status: { state: 'reconnecting' } }]).presence).toEqual({});
+  });
 });

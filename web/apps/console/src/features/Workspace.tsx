@@ -88,6 +88,17 @@ function useCommands({ listed, open, composer, toggleContact, showPalette, back 
   };
 }
 
+/** Whoever takes a conversation from those who wait goes on with it among its own. */
+function useFollow(listed: Listed, open: string | null): void {
+  const mine = useDeskState((state) => open !== null && state.conversations[open]?.assignee?.id === state.me.id);
+  const before = useRef({ open, mine });
+  useEffect(() => {
+    const taken = before.current.open === open && !before.current.mine && mine;
+    before.current = { open, mine };
+    if (taken && listed.view === 'waiting') listed.setView('mine');
+  }, [open, mine, listed]);
+}
+
 export function Workspace() {
   const t = useT();
   const route = useRoute();
@@ -107,6 +118,7 @@ export function Workspace() {
     back: () => leaveStep(route.page, open),
   });
   useTitle();
+  useFollow(listed, open);
   useShortcuts(commands);
   useEffect(() => setDrawn(false), [open, drawer]);
   const contactShown = drawer ? drawn : aside;

@@ -103,10 +103,19 @@ function withPage(state: State, signal: Extract<SignalFrame, { name: 'page' }>):
     const visit = { ...entry.contact.visit, url, title: title ?? null, referrer: referrer ?? entry.contact.visit?.referrer ?? null };
     conversations[id] = { ...entry, contact: { ...entry.contact, visit } };
   }
-  return { ...state, conversations, presence: { ...state.presence, [contact]: true } };
+  return { ...state, conversations };
 }
 
-function withSignal(state: State, signal: SignalFrame, now: number): State {
+/** A signal of a contact shows that it is there; only `presence` says that it has gone. */
+function withPresence(state: State, signal: SignalFrame): State {
+  if (signal.name === 'queue' || signal.actor?.kind !== 'contact') return state;
+  const online = signal.name === 'presence' ? (signal.data.online ?? signal.data.state === 'online') : true;
+  if (state.presence[signal.actor.id] === online) return state;
+  return { ...state, presence: { ...state.presence, [signal.actor.id]: online } };
+}
+
+function withSignal(before: State, signal: SignalFrame, now: number): State {
+  const state = withPresence(before, signal);
   switch (signal.name) {
     case 'typing':
       return withTyping(state, signal, now);
@@ -119,11 +128,6 @@ function withSignal(state: State, signal: SignalFrame, now: number): State {
     }
     case 'page':
       return withPage(state, signal);
-    case 'presence': {
-      if (signal.actor?.kind !== 'contact') return state;
-      const online = signal.data.online ?? signal.data.state === 'online';
-      return { ...state, presence: { ...state.presence, [signal.actor.id]: online } };
-    }
     case 'queue':
       return { ...state, queue: { ...state.queue, [signal.data.inbox]: signal.data.waiting } };
     default:
@@ -156,7 +160,8 @@ export function reduce(state: State, action: Action): State {
     case 'people':
       return { ...state, agents: action.agents ?? state.agents, inboxes: action.inboxes ?? state.inboxes };
     case 'link':
-      return { ...state, link: action.status };
+      // Who came and went while we were away is unknown.
+      return { ...state, link: action.status, presence: action.status.state === 'online' ? state.presence : {} };
     case 'notice':
       return { ...state, notice: action.notice };
     case 'untouched':

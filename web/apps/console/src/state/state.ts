@@ -61,7 +61,7 @@ export interface State {
   threads: Readonly<Record<string, Thread>>;
   outbox: readonly LocalMessage[];
   typists: readonly Typist[];
-  /** Contacts seen online by a presence signal: id → online. */
+  /** Contacts that signals have shown to be online, or to have left: id → online. */
   presence: Readonly<Record<string, boolean>>;
   /** How many wait in each inbox, from the queue signal. */
   queue: Readonly<Record<string, number>>;
