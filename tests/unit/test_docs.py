@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from litestar.routes import HTTPRoute
 
 from unique_cs.__main__ import main
 from unique_cs.actions.identity import read_identity
+from unique_cs.api import agents, auth, contacts, conversations, health, messages
 from unique_cs.config import PREFIX, Settings
 from unique_cs.errors import HTTP_STATUS, Code
 from unique_cs.ports import Inbox
@@ -71,6 +73,20 @@ def test_the_documented_duty_after_a_close_is_that_of_the_table(reconnect: bool)
 def test_every_metric_is_documented_with_its_kind_and_no_other() -> None:
     documented = {name: kind for name, (kind, _) in rows("metrics.md").items() if name != "metric"}
     assert documented == {family.name: family.type for family in metrics.registry.collect()}
+
+
+def test_every_route_of_rest_is_documented_and_no_other() -> None:
+    routers = [module.router for module in (agents, auth, contacts, conversations, health, messages)]
+    routes = {
+        f"{method} {re.sub(r'{.*?}', '{id}', route.path)}"
+        for router in routers
+        for route in router.routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+    }
+    text = (REFERENCE / "protocol.md").read_text()
+    documented = set(re.findall(r"`((?:GET|POST|PATCH|DELETE|PUT) /[^?`\s]+)", text)) - {"GET /ws"}
+    assert documented == {route for route in routes if not route.startswith("OPTIONS")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
