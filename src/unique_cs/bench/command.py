@@ -46,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run, of {', '.join(PARTS)}")
     parser.add_argument("--sessions", type=int, default=10_000, help="idle connections")
     parser.add_argument("--senders", type=int, default=64, help="contacts that send")
+    parser.add_argument(
+        "--in-flight", type=int, default=32, help="sends of each without an answer, at full speed"
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each run of load")
     parser.add_argument(
         "--messages", type=int, default=1_000_000, help="messages stored before pages are read"
@@ -84,7 +87,7 @@ def _machine() -> dict[str, Any]:
 
 
 async def _run(args: argparse.Namespace) -> list[Row]:
-    plan = rows.Plan(args.sessions, args.senders, args.seconds, args.messages, long=args.long)
+    plan = rows.Plan(args.sessions, args.senders, args.in_flight, args.seconds, args.messages, long=args.long)
     plan.progress = Progress(args.quiet)
     parts = set(args.only.split(","))
     if unknown := parts - set(PARTS):
@@ -127,7 +130,7 @@ async def _all(server: ServerProcess, parts: set[str], plan: rows.Plan) -> list[
 
 
 async def _messages(server: Target, plan: rows.Plan, *, pages: bool = False) -> list[Row]:
-    async with crowd(server, plan.senders, plan.progress) as people:
+    async with crowd(server, plan.senders, plan.in_flight, plan.progress) as people:
         found = await rows.messages(server, people, plan)
         if plan.long:
             found += await rows.long_run(server, people, plan)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from unique_cs.bench.histogram import Histogram
-from unique_cs.bench.peers import PING, Observer, Peer, PeerError, Probe, Sender
+from unique_cs.bench.peers import PING, WINDOW, Observer, Peer, PeerError, Probe, Sender
 from unique_cs.bench.people import agent_token, contact_tokens
 from unique_cs.bench.process import Target, cpu_seconds
 from unique_cs.bench.report import Progress
@@ -51,7 +51,8 @@ class Load:
 class Crowd:
     """Senders, each in its own conversation, and the observer of all of them."""
 
-    def __init__(self, server: Target, senders: list[Sender], observer: Observer) -> None:
+    def __init__(self, server: Target, senders: list[Sender], observer: Observer, in_flight: int) -> None:
+        self._in_flight = in_flight
         self._server = server
         self._senders = senders
         self._observer = observer
@@ -89,11 +90,9 @@ class Crowd:
         return load
 
     async def press(self, seconds: float, progress: Progress) -> Load:
-        """Closed loop: every sender keeps its window full. Counts what was answered in time."""
+        """Closed loop: every sender keeps so many sends in flight. Counts what was answered in time."""
         answered, delivered = self.answered, self.delivered
-        with progress.stage(
-            f"full windows for {seconds:.0f} s", lambda: f"{self.answered - answered:,} sent"
-        ):
+        with progress.stage(f"full speed for {seconds:.0f} s", lambda: f"{self.answered - answered:,} sent"):
             return await self._measured(self._flood(seconds), answered, delivered, None)
 
     async def _measured(
@@ -133,14 +132,14 @@ class Crowd:
 
     async def _flood(self, seconds: float) -> None:
         for sender in self._senders:
-            sender.due = 1 << 40
+            sender.due, sender.window = 1 << 40, self._in_flight
             sender.pump()
         end = self._loop.time() + seconds
         while self._loop.time() < end:
             self.check()
             await asyncio.sleep(min(0.05, max(0.0, end - self._loop.time())))
         for sender in self._senders:
-            sender.due = sender.n
+            sender.due, sender.window = sender.n, WINDOW
 
     async def _caught_up(self, answered: int, delivered: int) -> None:
         """Wait until every message has its answer and was delivered."""
@@ -170,13 +169,13 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(server: Target, size: int, progress: Progress) -> AsyncIterator[Crowd]:
+async def crowd(server: Target, size: int, in_flight: int, progress: Progress) -> AsyncIterator[Crowd]:
     """Connect new contacts that open a conversation each, and an agent that follows them."""
     loop = asyncio.get_running_loop()
     table = SendTable(TEXT)
     table.reserve(10_000)
     tokens = await contact_tokens(server, size, progress)
-    made = Crowd(server, *await _connected(server, tokens, table, loop))
+    made = Crowd(server, *await _connected(server, tokens, table, loop), in_flight)
     heartbeat = loop.create_task(made.beat())
     try:
         yield made

@@ -100,9 +100,9 @@ class Peer(asyncio.Protocol):
 
 
 class Sender(Peer):
-    """A contact with one conversation. Sends run on its own numbers; at most 256 wait for their answers."""
+    """A contact with one conversation. At most `window` of its sends wait for their answers."""
 
-    __slots__ = ("_errors", "_sent", "_table", "conversation", "due", "n", "opened")
+    __slots__ = ("_errors", "_sent", "_table", "conversation", "due", "n", "opened", "window")
 
     def __init__(self, token: str, loop: asyncio.AbstractEventLoop, table: SendTable) -> None:
         super().__init__(token, loop)
@@ -110,6 +110,7 @@ class Sender(Peer):
         self._sent, self._errors = Counter(b'"type":"sent"'), Counter(b'"type":"error"')
         self.conversation = ""
         self.opened: asyncio.Future[None] = loop.create_future()
+        self.window = WINDOW
         self.n = 1
         self.due = 1
 
@@ -134,7 +135,7 @@ class Sender(Peer):
 
     def pump(self) -> None:
         """Write what is due, as far as the window goes."""
-        upto = min(self.due, self.answered + WINDOW)
+        upto = min(self.due, self.answered + self.window)
         if upto > self.n:
             self.write(self._table.run(self.n, upto))
             self.n = upto

@@ -30,6 +30,7 @@ class Plan:
 
     sessions: int = 10_000
     senders: int = 64
+    in_flight: int = 32
     seconds: float = 10.0
     messages: int = 1_000_000
     pages: int = 2_000
