@@ -1,6 +1,7 @@
 """A WebSocket without a session behind it, for tests that break rules."""
 
 import asyncio
+import contextlib
 import json
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 DEADLINE = 10.0
+_GRACE = 0.5
 Frame = dict[str, Any]
 
 
@@ -77,13 +79,18 @@ class RawSocket:
                 return frame
 
     async def outcome(self) -> list[str]:
-        """What became of what was sent before: errors heard, then `open` or the code of the close."""
+        """What became of what was sent before: errors heard, then `open` or the code of the close.
+
+        A final answer to a send waits for the disk, so it may come after the `pong`.
+        """
         heard: list[str] = []
         try:
             await self.send({"type": "ping"})
             while (frame := await self.next())["type"] != "pong":
-                if frame["type"] in {"error", "close"}:
-                    heard.append(f"{frame['type']} {frame['code']}")
+                _note(heard, frame)
+            with contextlib.suppress(TimeoutError):
+                while not heard:
+                    _note(heard, await asyncio.wait_for(self.next(), _GRACE))
         except ConnectionClosed:
             heard.append(str(self.socket.close_code))
         else:
@@ -94,3 +101,8 @@ class RawSocket:
         """Wait for the end; the code of the close."""
         await asyncio.wait_for(self.socket.wait_closed(), DEADLINE)
         return self.socket.close_code
+
+
+def _note(heard: list[str], frame: Frame) -> None:
+    if frame["type"] in {"error", "close"}:
+        heard.append(f"{frame['type']} {frame['code']}")

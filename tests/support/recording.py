@@ -48,9 +48,9 @@ class Recorder:
         if frame["type"] not in {"sent", "error"} or n is None:
             return
         if frame["type"] == "sent":
-            self._issued(session, n).answers.append(Placed(frame["id"], frame["conversation"], frame["seq"]))
+            self._answered(session, n, Placed(frame["id"], frame["conversation"], frame["seq"]))
         elif frame["code"] != "out_of_order" and "retry_after_ms" not in frame:
-            self._issued(session, n).answers.append(frame["code"])
+            self._answered(session, n, frame["code"])
 
     def output(self, output: Output) -> None:
         """What the session tells its application."""
@@ -71,12 +71,15 @@ class Recorder:
                 found[step.conversation] = step.seq
         return found
 
-    def _issued(self, session: Session, n: int) -> Issued:
-        """The send that has a number; a number that was never given out is a bug of the server."""
+    def _answered(self, session: Session, n: int, answer: Placed | str) -> None:
+        """Keep an answer with the keyed send that has the number; repeats come after the send is done."""
         name = (session.state.session, n)
-        if name not in self._numbered:
-            self._numbered[name] = self._keyed[session.state.pending[n].body["text"]]
-        return self._numbered[name]
+        if name not in self._numbered and n in session.state.pending:
+            issued = self._keyed.get(session.state.pending[n].body.get("text", ""))
+            if issued is not None:
+                self._numbered[name] = issued
+        if name in self._numbered:
+            self._numbered[name].answers.append(answer)
 
 
 def _step(output: Output) -> Step | None:

@@ -12,7 +12,7 @@ from tests.support.checker import Final, View, check
 from tests.support.raw import RawSocket
 from tests.support.recording import Recorder, RecordingClient, final_history
 from unique_cs.bench.process import INBOX_KEY, OWNER_EMAIL, OWNER_PASSWORD, ServerProcess
-from unique_cs.client import Fault, MemoryStore, Rest, Settings
+from unique_cs.client import Connected, Fault, MemoryStore, Rest, Settings
 
 DEADLINE = 10.0
 
@@ -44,7 +44,7 @@ class World:
     async def client(
         self, name: str, rest: Rest, *, contact: bool = True, store: MemoryStore | None = None
     ) -> "Person":
-        """A recorded client that keeps itself connected, for whoever `rest` is signed in as."""
+        """A recorded client, connected by now, for whoever `rest` is signed in as."""
         assert rest.token is not None
         recorder = Recorder(name, contact=contact)
         self.recorders.append(recorder)
@@ -52,7 +52,9 @@ class World:
         client = Person(
             self.server.url, rest.token, recorder, store=store or MemoryStore(), settings=settings
         )
-        return await self._stack.enter_async_context(client)
+        await self._stack.enter_async_context(client)
+        await until(lambda: any(isinstance(item, Connected) for item in recorder.told))
+        return client
 
     async def visitor(self, name: str) -> "Person":
         """A new contact's client."""
@@ -112,7 +114,7 @@ def caught_up(recorder: Recorder, final: Final) -> bool:
 async def until(found: Callable[[], object], deadline: float = DEADLINE) -> None:
     """Wait for a condition, at most `deadline` seconds."""
     async with asyncio.timeout(deadline):
-        while not found():  # noqa: ASYNC110 - the condition is anything a test can ask for
+        while not found():
             await asyncio.sleep(0.01)
 
 
