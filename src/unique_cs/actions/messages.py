@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from unique_cs.actions import access
 from unique_cs.domain import conversation as rules
-from unique_cs.domain.body import Body, TextBody, needs_upload, text_of
+from unique_cs.domain.body import UNUSABLE_BODY, Body, TextBody, is_plain, needs_upload, text_of
 from unique_cs.domain.conversation import Conversation, Draft
 from unique_cs.domain.permission import Principal
 from unique_cs.domain.repeat import same_message
@@ -18,13 +18,15 @@ MAX_TRIES = 8
 
 
 def check_body(principal: Principal, body: Body, private: bool, max_text: int) -> None:
-    """Refuse what this actor may not say: `forbidden`, `too_large` (text in characters), `not_found`."""
+    """Refuse what this actor may not say: `forbidden`, `too_large` (characters), `not_found`, `invalid`."""
     if private and principal.is_contact:
         raise UniqueCsError(Code.FORBIDDEN, "notes are for agents")
     plain = type(body) is TextBody
     text = body.text if type(body) is TextBody else text_of(body)
     if len(text) > max_text:
         raise UniqueCsError(Code.TOO_LARGE, f"a text has at most {max_text} characters")
+    if isinstance(body, dict) and not is_plain(body):
+        raise invalid(UNUSABLE_BODY)
     if not plain and needs_upload(body):
         raise not_found("no such attachment in this conversation")
 

@@ -1,8 +1,16 @@
 """What a message can say: the closed set of body kinds and what each may hold."""
 
-from typing import Annotated, Any
+from math import isfinite
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
+
+MAX_DEPTH: Final = 32
+"""How deep lists and objects of a `custom` body may lie in each other."""
+
+UNUSABLE_BODY: Final = (
+    f"a custom body holds JSON values, integers of 64 bits, at most {MAX_DEPTH} levels deep"
+)
 
 Url = Annotated[str, Meta(max_length=2_048, pattern=r"^https?://\S+$")]
 Short = Annotated[str, Meta(max_length=300)]
@@ -83,6 +91,21 @@ def text_of(body: Body) -> str:
         if isinstance(found, str):
             return found
     return ""
+
+
+def is_plain(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Say whether every codec can carry a value: JSON's types, integers of 64 bits, `depth` levels at most."""
+    if isinstance(value, dict):
+        return depth > 0 and all(
+            isinstance(key, str) and is_plain(each, depth - 1) for key, each in value.items()
+        )
+    if isinstance(value, list):
+        return depth > 0 and all(is_plain(each, depth - 1) for each in value)
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**64
+    return value is None or isinstance(value, str)
 
 
 def needs_upload(body: Body) -> bool:

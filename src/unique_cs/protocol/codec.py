@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from unique_cs.domain.body import CustomBody
+from unique_cs.domain.body import UNUSABLE_BODY, CustomBody, is_plain
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.protocol import frames
 from unique_cs.protocol.frames import ClientFrame, InvalidSend, Send, ServerFrame
@@ -22,7 +22,7 @@ class BadFrame(UniqueCsError):
 
 class _Shell(Struct):
     type: str
-    n: int | None = None
+    n: Any = None
 
 
 class _CustomShell(Struct):
@@ -67,7 +67,18 @@ class Codec:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return self._explain(payload, error)
         if type(frame) is Send and type(frame.body) is CustomBody:
-            frame.body = self._custom.decode(payload).body
+            return self._whole(frame, payload)
+        return frame
+
+    def _whole(self, frame: Send, payload: bytes) -> Decoded:
+        """The send with its `custom` body as it came, if every other codec can carry that too."""
+        try:
+            body = self._custom.decode(payload).body
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return self._explain(payload, error)
+        if not is_plain(body):
+            return InvalidSend(frame.n, UNUSABLE_BODY)
+        frame.body = body
         return frame
 
     def encode(self, frame: ServerFrame) -> bytes:
@@ -89,7 +100,7 @@ class Codec:
             raise BadFrame("a frame is an object with a type") from worse
         if shell.type not in _TYPES:
             raise UniqueCsError(Code.UNKNOWN_TYPE, f"unknown type {shell.type[:40]!r}") from error
-        if shell.type == "send" and shell.n is not None and 0 < shell.n < 2**53:
+        if shell.type == "send" and type(shell.n) is int and 0 < shell.n < 2**53:
             return InvalidSend(shell.n, str(error)[:300])
         if shell.type == "connect":
             raise BadFrame(str(error)[:300]) from error
