@@ -28,6 +28,7 @@ from unique_cs.protocol import close
 from unique_cs.protocol.codec import JSON, MSGPACK, Codec
 from unique_cs.storage.archive_memory import MemoryArchive
 from unique_cs.storage.hot_memory import MemoryHot
+from unique_cs.storage.trim import HOUR_MS, Trimmer
 
 START_MS: Final = 1_800_000_000_000
 DEADLINE_S: Final = 10.0
@@ -247,6 +248,8 @@ class House:
         peer = await self.visitor(name)
         for n, text in enumerate(texts or ("hello",), start=1):
             peer.say(n, text)
+            if n % 100 == 0:
+                await self.settle()
         await self.settle()
         sent = peer.take("sent")
         return peer, str(sent[0]["conversation"])
@@ -282,6 +285,15 @@ class House:
         while not found():
             assert time.monotonic() < deadline, "it never happened"
             await turns(1)
+
+    async def trim(self, after_hours: int, session_days: int = 30) -> tuple[int, int]:
+        """Archive everything, let the wall clock go on, and trim what is older than two days."""
+        await self.node.relay.caught_up(1)
+        self.clock.wall_ms += after_hours * HOUR_MS
+        self.node.each_second()
+        await self.settle()
+        trimmer = Trimmer(self.disk, self.node.timeline.group, self.archive, self.clock, 48, session_days)
+        return await trimmer.run_once()
 
     # Ends
 

@@ -1,13 +1,14 @@
 """Sockets behave alike on both event loops: the tests of the door run on each."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
 import uvloop
 
 from tests.support.door import make_certificate
+from tests.support.node import House, open_house
 
 
 def pytest_asyncio_loop_factories(
@@ -28,3 +29,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tls(request: pytest.FixtureRequest, certificate: Path) -> Path | None:
     """The certificate to serve with, or none."""
     return certificate if request.param == "tls" else None
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A node over memory, with a clock that stands still."""
+    async with open_house() as opened:
+        yield opened
