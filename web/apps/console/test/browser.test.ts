@@ -168,6 +168,19 @@ describe.skipIf(missing)('the console in a browser', { timeout: 30_000 }, () => 
     expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0) - 40)).toBeLessThan(3);
   });
 
+  it('loads what is above when a thread opens at its new messages', async () => {
+    await start((all) => {
+      longHistory(all);
+      if (all.conversations[0]) all.conversations[0].read = 20;
+      const last = all.events['5000']?.at(-1);
+      if (all.conversations[0] && last) all.conversations[0].last_message = last;
+    });
+    await open('5000');
+    await page.waitForSelector('[data-new-line]');
+    await page.waitForSelector('[data-seq="81"]', { state: 'attached' });
+    await expect.poll(() => page.locator('button[data-new]').textContent()).toBe('160 new');
+  });
+
   it('does not pull away from what is read when a message comes', async () => {
     await start(longHistory);
     await open('5000');

@@ -80,8 +80,8 @@ describe('a thread', () => {
 
   it('marks where the new messages began when it was opened', () => {
     const state = run([known({ seq: 4, read: 2, last_message: says(4, ANN) }), opened, page([says(1, ANN), says(2, MEI), says(3, ANN), says(4, ANN)], 'newest')]);
-    expect(state.threads['5000']?.newFrom).toBe(3);
-    expect(run([{ type: 'read', id: '5000', seq: 4 }], state).threads['5000']?.newFrom).toBe(3);
+    expect(state.threads['5000']?.newAbove).toBe(2);
+    expect(run([{ type: 'read', id: '5000', seq: 4 }], state).threads['5000']?.newAbove).toBe(2);
   });
 
   it('starts again with another epoch', () => {

@@ -49,7 +49,7 @@ describe('lists', () => {
 });
 
 describe('the rows of a thread', () => {
-  const thread = (events: ReturnType<typeof says>[], newFrom: number | null = null) => ({ ...emptyThread(), phase: 'ready' as const, events, newFrom });
+  const thread = (events: ReturnType<typeof says>[], newAbove: number | null = null) => ({ ...emptyThread(), phase: 'ready' as const, events, newAbove });
   const kinds = (items: ReturnType<typeof threadItems>) => items.map((item) => item.kind).join(' ');
 
   it('separates days and joins runs of one author', () => {
@@ -64,7 +64,7 @@ describe('the rows of a thread', () => {
   });
 
   it('draws the line above what is new', () => {
-    expect(kinds(threadItems(thread([says(1, ANN), says(2, ANN)], 2), []))).toBe('day message new message');
+    expect(kinds(threadItems(thread([says(1, ANN), says(2, ANN)], 1), []))).toBe('day message new message');
   });
 
   it('shows activity, applies edits and hides what was deleted', () => {

@@ -74,7 +74,7 @@ export class Desk {
   send(conversation: string, text: string, note: boolean): void {
     this.client.typing(conversation, false, { private: note });
     this.client.send({ kind: 'text', text }, { conversation, private: note });
-    this.store.dispatch({ type: 'thread', id: conversation, change: { newFrom: null } });
+    this.store.dispatch({ type: 'thread', id: conversation, change: { newAbove: null } });
   }
 
   retry(localId: string): void {

@@ -38,7 +38,7 @@ export class Threads {
   /** Leaving forgets where the new messages began, and frees what was scrolled far up. */
   leave(id: string): void {
     if (!this.store.get().threads[id]) return;
-    this.store.dispatch({ type: 'thread', id, change: { newFrom: null } });
+    this.store.dispatch({ type: 'thread', id, change: { newAbove: null } });
     this.store.dispatch({ type: 'trim', id });
   }
 

@@ -2,6 +2,7 @@
 import type { LocalMessage, TimelineEvent } from '../model';
 import { isMessage } from '../model';
 import { startOfDay } from '@unique-cs/design';
+import { firstUnread } from './thread';
 import type { Entry, Sort, State, StatusFilter, Thread, View } from './state';
 
 /** Somebody is served well within this time; the row turns amber after it and red after twice. */
@@ -84,14 +85,15 @@ function visible(events: readonly TimelineEvent[]): TimelineEvent[] {
 export function threadItems(thread: Thread, unsent: readonly LocalMessage[]): Item[] {
   const items: Item[] = [];
   const events = visible(thread.events);
+  const newFrom = thread.newAbove === null ? null : firstUnread(events, thread.newAbove);
   events.forEach((event, index) => {
     const [before, after] = [events[index - 1], events[index + 1]];
     const day = !before || startOfDay(before.time) !== startOfDay(event.time);
     if (day) items.push({ kind: 'day', key: `day-${startOfDay(event.time)}`, time: event.time });
-    const fresh = event.seq === thread.newFrom;
+    const fresh = event.seq === newFrom;
     if (fresh) items.push({ kind: 'new', key: 'new' });
     if (isMessage(event)) {
-      const last = !joins(event, after) || after?.seq === thread.newFrom;
+      const last = !joins(event, after) || after?.seq === newFrom;
       items.push({ kind: 'message', key: event.id, event, first: fresh || !joins(before, event), last });
     } else {
       items.push({ kind: 'activity', key: event.id, event });

@@ -29,8 +29,8 @@ export interface Thread {
   events: readonly TimelineEvent[];
   more: boolean;
   loadingEarlier: boolean;
-  /** The first message that was unread when the thread was opened. */
-  newFrom: number | null;
+  /** Our read cursor when the thread was opened with unread messages: what lies above it is shown as new. */
+  newAbove: number | null;
 }
 
 export interface Typist {

@@ -8,7 +8,7 @@ import type { Entry, Thread } from './state';
 export const KEPT_EVENTS = 300;
 
 export function emptyThread(): Thread {
-  return { phase: 'loading', epoch: '', events: [], more: false, loadingEarlier: false, newFrom: null };
+  return { phase: 'loading', epoch: '', events: [], more: false, loadingEarlier: false, newAbove: null };
 }
 
 /** Both runs of events in order, each place once; a later copy of an event wins. */
@@ -50,7 +50,7 @@ export function applyPage(thread: Thread, page: EventsPage, kind: PageKind, entr
     events,
     more: (events[0]?.seq ?? 1) > 1 && more,
     loadingEarlier: kind === 'earlier' ? false : thread.loadingEarlier,
-    newFrom: first && entry && entry.unread > 0 ? firstUnread(events, entry.read) : thread.newFrom,
+    newAbove: first && entry && entry.unread > 0 ? entry.read : thread.newAbove,
   };
 }
 

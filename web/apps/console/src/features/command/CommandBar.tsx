@@ -123,6 +123,7 @@ export function CommandBar({ open, commands, onClose }: Props) {
           aria-label={t('command.label')}
           placeholder={t('command.hint')}
           value={query}
+          maxLength={200}
           onChange={(event) => setQuery(event.target.value)}
           onKeyDown={onKeyDown}
         />

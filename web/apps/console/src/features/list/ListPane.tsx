@@ -66,6 +66,7 @@ function Head({ listed }: { listed: Listed }) {
         <input
           type="search"
           value={query}
+          maxLength={200}
           aria-label={t('list.search')}
           placeholder={t('list.search')}
           onChange={(event) => setQuery(event.target.value)}

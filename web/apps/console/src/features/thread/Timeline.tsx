@@ -23,7 +23,8 @@ export function Timeline({ entry, thread }: { entry: Entry; thread: Thread }) {
   const items = useMemo(() => threadItems(thread, unsent), [thread, unsent]);
   const earlier = useCallback(() => void desk.threads.earlier(entry.id), [desk, entry.id]);
   const scroll = useThreadScroll(thread, unsent.length, earlier);
-  const below = newBelow(thread, Math.max(scroll.seenSeq, entry.read), me);
+  // Before the end was seen once, the unread messages may reach further up than what is loaded.
+  const below = scroll.seenSeq > entry.read ? newBelow(thread, scroll.seenSeq, me) : entry.unread;
 
   useSeen(entry.id, scroll.seenSeq);
 

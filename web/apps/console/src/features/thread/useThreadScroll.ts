@@ -48,7 +48,9 @@ export function useThreadScroll(thread: Thread, unsent: number, onEarlier: () =>
     else if ((follows.current && wasAtEnd(element, was.height)) || unsent > was.unsent) toBottom();
     before.current = { first, height: element.scrollHeight, unsent, placed: true };
     look(element);
-  }, [thread.events, first, unsent, toBottom, look]);
+    // Where the first sight is near the top already, no scrolling would ask for what is above.
+    if (element.scrollTop < NEAR_TOP_PX) onEarlier();
+  }, [thread.events, first, unsent, toBottom, look, onEarlier]);
 
   useEffect(() => {
     const inner = content.current;
