@@ -249,7 +249,7 @@ export class Panel {
   #follow(): void {
     for (const item of this.items) {
       if (item.kind !== 'activity') continue;
-      if (item.event.name === 'conversation.assigned') this.assignee = item.event.data.assignee?.name ?? undefined;
+      if (item.event.name === 'conversation.assigned') this.assignee = item.event.data.assignee?.name || undefined;
       if (item.event.name === 'conversation.status_changed') this.resolved = item.event.data.status === 'resolved';
     }
   }

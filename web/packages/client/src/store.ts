@@ -66,8 +66,8 @@ export class MemoryStore implements SessionStore {
 
 const RECORD = 'record';
 const OUTBOX = 'outbox';
-const SESSION_KEY = 'session';
-const HOLDER_KEY = 'holder';
+const HOLDER = 'holder';
+const ONLY = 'only';
 
 /** One IndexedDB database for each session store; every change is one transaction with strict durability. */
 export class IndexedDbStore implements SessionStore {
@@ -83,35 +83,33 @@ export class IndexedDbStore implements SessionStore {
     request.onupgradeneeded = () => {
       request.result.createObjectStore(RECORD);
       request.result.createObjectStore(OUTBOX, { keyPath: 'localId' });
+      // There is room for one holder: whoever puts itself there beside another breaks the index, and so its whole transaction.
+      request.result.createObjectStore(HOLDER, { keyPath: 'id' }).createIndex(ONLY, ONLY, { unique: true });
     };
-    const db = await done(request);
-    return new IndexedDbStore(db);
+    return new IndexedDbStore(await done(request));
   }
 
   async claim(holder: string): Promise<Saved> {
     const tx = this.#transaction();
-    tx.objectStore(RECORD).put(holder, HOLDER_KEY);
-    const record = done<SessionRecord | undefined>(tx.objectStore(RECORD).get(SESSION_KEY));
+    tx.objectStore(HOLDER).clear();
+    tx.objectStore(HOLDER).put({ id: holder, only: 1 });
+    const record = done<SessionRecord | undefined>(tx.objectStore(RECORD).get(RECORD));
     const entries = done<LocalMessage[]>(tx.objectStore(OUTBOX).getAll());
     return { record: (await record) ?? FRESH, entries: inOrder(await entries) };
   }
 
-  apply(change: Change, holder?: string): Promise<void> {
+  apply({ record, put = [], remove = [] }: Change, holder?: string): Promise<void> {
     const tx = this.#transaction();
-    const settled = completed(tx);
-    if (holder === undefined) {
-      write(tx, change);
-      return settled;
-    }
-    let robbed = false;
-    const check = tx.objectStore(RECORD).get(HOLDER_KEY);
-    check.onsuccess = () => {
-      robbed = check.result !== holder;
-      if (robbed) tx.abort();
-      else write(tx, change);
-    };
-    return settled.catch((error: unknown) => {
-      throw robbed ? new NotHolder() : error;
+    const outbox = tx.objectStore(OUTBOX);
+    if (holder !== undefined) tx.objectStore(HOLDER).put({ id: holder, only: 1 });
+    if (record) tx.objectStore(RECORD).put(record, RECORD);
+    for (const entry of put) outbox.put(entry);
+    for (const id of remove) outbox.delete(id);
+    // Asked for now, a page that is left in this very moment does not take the change with it.
+    tx.commit();
+    return new Promise((resolve, reject) => {
+      tx.oncomplete = () => resolve();
+      tx.onabort = () => reject(tx.error?.name === 'ConstraintError' ? new NotHolder() : tx.error);
     });
   }
 
@@ -120,22 +118,8 @@ export class IndexedDbStore implements SessionStore {
   }
 
   #transaction(): IDBTransaction {
-    return this.#db.transaction([RECORD, OUTBOX], 'readwrite', { durability: 'strict' });
+    return this.#db.transaction([RECORD, OUTBOX, HOLDER], 'readwrite', { durability: 'strict' });
   }
-}
-
-function write(tx: IDBTransaction, change: Change): void {
-  const outbox = tx.objectStore(OUTBOX);
-  if (change.record) tx.objectStore(RECORD).put(change.record, SESSION_KEY);
-  for (const entry of change.put ?? []) outbox.put(entry);
-  for (const id of change.remove ?? []) outbox.delete(id);
-}
-
-function completed(tx: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
-    tx.oncomplete = () => resolve();
-    tx.onabort = () => reject(tx.error ?? new Error('the transaction was aborted'));
-  });
 }
 
 /** Rejects when the promise takes longer than `ms`. */

@@ -32,7 +32,6 @@ export default {
   replaced: 'This chat is open in another window.',
   useHere: 'Use it here',
   closed: 'This chat is not available.',
-  reload: 'Try again',
   newMessage: '1 new message',
   newMessages: '{count} new messages',
   typing: '{name} is writing',

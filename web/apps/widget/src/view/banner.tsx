@@ -17,7 +17,7 @@ export function Banner({ panel, words: { t } }: { panel: Panel; words: Words }):
         <Notice title={t('reconnecting')} detail={t('kept')} action={t('tryNow')} act={() => panel.reconnect()} />
       )}
       {state === 'stopped' && reason === 'replaced' && <Notice title={t('replaced')} action={t('useHere')} act={() => panel.reconnect()} />}
-      {state === 'stopped' && reason !== 'replaced' && <Notice title={t('closed')} action={t('reload')} act={() => panel.reconnect()} />}
+      {state === 'stopped' && reason !== 'replaced' && <Notice title={t('closed')} action={t('retry')} act={() => panel.reconnect()} />}
     </div>
   );
 }

@@ -5,7 +5,7 @@ import type { Panel } from '../panel';
 import { BodyView, bare } from './body';
 import { MARKS, Person } from './icons';
 
-const COLOURS = 6;
+const COLOURS = 4;
 
 interface Props {
   item: MessageItem;
@@ -43,7 +43,7 @@ function Avatar({ item }: { item: MessageItem }): JSX.Element {
 }
 
 function name({ actor }: MessageItem, { t }: Words): string {
-  return actor.name ?? t(actor.kind === 'bot' ? 'assistant' : 'team');
+  return actor.name || t(actor.kind === 'bot' ? 'assistant' : 'team');
 }
 
 /** Time and how far it came; under the last of a group, and wherever something is not as it should be. */

@@ -34,7 +34,7 @@ export function ThreadView({ panel, words, version }: Props): JSX.Element {
           {items.map((item) => (
             <Item key={item.key} item={item} panel={panel} words={words} last={item === last} />
           ))}
-          {typist && <Typing name={typist.name ?? t('team')} words={words} />}
+          {typist && <Typing name={typist.name || t('team')} words={words} />}
         </div>
       </div>
       {below > 0 && (
@@ -54,7 +54,7 @@ function Item({ item, panel, words, last }: { item: ThreadItem; panel: Panel; wo
 }
 
 function activity(event: Extract<ThreadItem, { kind: 'activity' }>['event'], { t }: Words): string | null {
-  if (event.name === 'conversation.assigned') return event.data.assignee ? t('joined', { name: event.data.assignee.name ?? t('team') }) : null;
+  if (event.name === 'conversation.assigned') return event.data.assignee ? t('joined', { name: event.data.assignee.name || t('team') }) : null;
   if (event.name === 'conversation.status_changed') return t(event.data.status === 'resolved' ? 'resolved' : 'reopened');
   return null;
 }
