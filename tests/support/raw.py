@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +18,9 @@ Frame = dict[str, Any]
 class RawSocket:
     """Sends what it is told and keeps what it hears."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, receive_buffer: int | None = None) -> None:
+        self._receive_buffer = receive_buffer
+        self._host, _, self._port = url.removeprefix("http://").partition(":")
         self._url = "ws" + url.removeprefix("http") + "/ws"
         self._socket: ClientConnection | None = None
         self.connected: Frame = {}
@@ -25,7 +28,7 @@ class RawSocket:
 
     async def __aenter__(self) -> Self:
         self._socket = await connect(
-            self._url, ping_interval=None, compression=None, max_size=None, proxy=None
+            self._url, ping_interval=None, compression=None, max_size=None, proxy=None, sock=self._open()
         )
         return self
 
@@ -33,6 +36,13 @@ class RawSocket:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.socket.close()
+
+    def _open(self) -> socket.socket:
+        made = socket.socket()
+        if self._receive_buffer is not None:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        made.connect((self._host, int(self._port)))
+        return made
 
     @property
     def socket(self) -> ClientConnection:
@@ -98,8 +108,10 @@ class RawSocket:
         return heard
 
     async def closed(self) -> int | None:
-        """Wait for the end; the code of the close."""
-        await asyncio.wait_for(self.socket.wait_closed(), DEADLINE)
+        """Read to the end; the code of the close."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self.next()
         return self.socket.close_code
 
 

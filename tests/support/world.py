@@ -64,9 +64,11 @@ class World:
         """A client of the owner, who sees everything that waits."""
         return await self.client(name, await self.agent(), contact=False)
 
-    async def raw(self, rest: Rest | None = None, **fields: Any) -> RawSocket:
+    async def raw(
+        self, rest: Rest | None = None, receive_buffer: int | None = None, **fields: Any
+    ) -> RawSocket:
         """A bare socket; with `rest` it is connected, with `fields` in its `connect`."""
-        socket = await self._stack.enter_async_context(RawSocket(self.server.url))
+        socket = await self._stack.enter_async_context(RawSocket(self.server.url, receive_buffer))
         if rest is not None:
             await socket.connect(rest.token, **fields)
         return socket
