@@ -4,7 +4,7 @@ State changes only by applying events, so any holder of the events can rebuild i
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -47,7 +47,8 @@ class Conversation:
 
     `seq` is the given head (the last event that has a place), `durable` the last one that would
     survive a crash; readers are shown the durable head only. `state_seq` is the last event that is
-    no message: a plain message expects it, every other event expects `seq`. `cursors` is None until loaded.
+    no message: a plain message expects it, every other event expects `seq`. `cursors` is None until
+    loaded. `listeners` belongs to whoever delivers events on this node.
     """
 
     __slots__ = (
@@ -60,17 +61,16 @@ class Conversation:
         "id",
         "inbox",
         "labels",
+        "listeners",
         "seq",
         "state_seq",
         "status",
         "updated_at",
         "waiting_since",
-        "wire_id",
     )
 
     def __init__(self, conversation_id: int, inbox: int, contact: Named) -> None:
         self.id = conversation_id
-        self.wire_id = str(conversation_id)
         self.inbox = inbox
         self.contact = contact
         self.status = ""
@@ -79,7 +79,13 @@ class Conversation:
         self.seq = self.durable = self.state_seq = 0
         self.created_at = self.updated_at = 0
         self.waiting_since = 0
-        self.cursors: list[Cursor] | None = None
+        self.cursors: tuple[Cursor, ...] | None = None
+        self.listeners: tuple[Any, ...] = ()
+
+    @property
+    def wire_id(self) -> str:
+        """The id as it goes over the wire."""
+        return str(self.id)
 
     @property
     def waiting(self) -> bool:

@@ -22,7 +22,7 @@ MAX_HELD: Final = 1_024
 """Frames held back while another one is being worked on; beyond that the transport is not read."""
 
 LOW_WATER: Final = 65_536
-"""Bytes below which a replay goes on."""
+"""Bytes that a replay writes at once; then it waits until the client has read them."""
 
 
 class Subscription:
@@ -73,7 +73,7 @@ class Connection:
         self.address = address
         self.session: Session | None = None
         self.c = 0
-        self.subscriptions: dict[int, Subscription] = {}
+        self.subscriptions: tuple[Subscription, ...] = ()
         self.out: list[bytes] | None = None
         self.held: deque[bytes] | None = None
         self.work: asyncio.Task[None] | None = None
@@ -84,6 +84,13 @@ class Connection:
         self.slot = 0
         self.seen = gateway.wheel.tick
         gateway.opened(self)
+
+    def subscription(self, conversation_id: int) -> Subscription | None:
+        """The place in a conversation, or None if it is not subscribed."""
+        for each in self.subscriptions:
+            if each.conversation.id == conversation_id:
+                return each
+        return None
 
     # In
 
@@ -185,10 +192,9 @@ class Connection:
             drained.set_result(None)
 
     async def wait_drained(self) -> None:
-        """Return when the client has read most of what was written."""
-        self.flush()
-        if self.drained is not None:
-            await asyncio.shield(self.drained)
+        """Return when the client has read most of what was written; others get their turn meanwhile."""
+        self._write_out()
+        await (asyncio.sleep(0) if self.drained is None else asyncio.shield(self.drained))
 
     # Ends
 

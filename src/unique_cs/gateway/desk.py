@@ -69,7 +69,7 @@ class Desk:
         assignee = int(conversation.assignee.id) if conversation.assignee and not resolved else 0
         self._put(conversation.id, inbox, assignee)
         entitled = self._entitled(conversation)
-        for subscription in list(self._hub.subscribers(conversation.id)):
+        for subscription in conversation.listeners:
             connection = subscription.connection
             if connection in self._agents and not subscription.explicit and connection not in entitled:
                 self._hub.unsubscribe(connection, conversation.id)

@@ -1,5 +1,6 @@
 """Connecting, subscribing, replay: how a session gets to "live" without a gap or a repeat."""
 
+from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import Principal, may_see
 from unique_cs.errors import Code, Replaced, UniqueCsError
-from unique_cs.gateway.connection import Connection, Subscription
+from unique_cs.gateway.connection import LOW_WATER, Connection, Subscription
 from unique_cs.ports import Stored
 from unique_cs.protocol import close, frames
 from unique_cs.protocol.frames import Connect, Connected, CursorView, Head, Resync, Signal, Since
@@ -45,19 +46,18 @@ async def connect(gateway: "Gateway", connection: Connection, frame: Connect) ->
 
 
 async def _listed(gateway: "Gateway", principal: Principal, frame: Connect) -> dict[int, Conversation]:
-    """What the session is subscribed to from the start: its own, and what `since` names."""
+    """What the session is subscribed to from the start: what `since` names, then its own, newest first."""
     named = {parse(wire_id) for wire_id in frame.since}
     if principal.is_contact:
         own = await gateway.timeline.conversations_of(principal.id, MAX_LISTED)
-        found = {each.id: each for each in own}
+        found, wanted = {each.id: each for each in own}, named
     else:
-        found = {}
-        named.update(gateway.hub.desk.listed(principal.id))
-    for conversation_id in named - found.keys():
+        found, wanted = {}, named.union(gateway.hub.desk.listed(principal.id))
+    for conversation_id in wanted - found.keys():
         conversation = await gateway.timeline.conversation(conversation_id)
         if conversation is not None and may_see(principal, conversation):
             found[conversation_id] = conversation
-    return dict(sorted(found.items(), reverse=True)[:MAX_LISTED])
+    return dict(sorted(found.items(), key=lambda each: (each[0] in named, each[0]), reverse=True))
 
 
 def _attach(gateway: "Gateway", connection: Connection, session: Session, c: int) -> None:
@@ -75,10 +75,11 @@ def _join(
     gateway: "Gateway", connection: Connection, frame: Connect, listed: dict[int, Conversation]
 ) -> list[Subscription]:
     """Send `connected` and join everything in one step; return the subscriptions that need a replay."""
-    connection.send(_connected(gateway, connection, list(listed.values())))
+    conversations = list(listed.values())
+    connection.send(_connected(gateway, connection, conversations[:MAX_LISTED]))
     behind: list[Subscription] = []
     since = {parse(wire_id): position for wire_id, position in frame.since.items()}
-    for conversation in listed.values():
+    for conversation in conversations[:MAX_LISTED]:
         position = since.get(conversation.id)
         subscription = join_at(gateway, connection, conversation, position, explicit=position is not None)
         if not subscription.live:
@@ -86,6 +87,8 @@ def _join(
     for wire_id in frame.since:
         if parse(wire_id) not in listed:
             connection.send(frames.Unsubscribed(wire_id))
+    for conversation in conversations[MAX_LISTED:]:
+        gateway.hub.join_live(connection, conversation, conversation.durable)
     return behind
 
 
@@ -130,7 +133,7 @@ def head(gateway: "Gateway", connection: Connection, conversation: Conversation)
     """A conversation as `connected` and `subscribed` show it; its cursors were loaded before."""
     assert connection.session is not None
     actor = connection.session.principal.actor
-    cursors = conversation.cursors or []
+    cursors = conversation.cursors or ()
     own = next((each for each in cursors if (each.kind, each.actor) == (actor.kind, actor.id)), None)
     others = [
         CursorView({"kind": each.kind, "id": each.actor}, each.read, each.delivered)
@@ -153,17 +156,29 @@ def head(gateway: "Gateway", connection: Connection, conversation: Conversation)
 async def replay(gateway: "Gateway", connection: Connection, subscription: Subscription) -> None:
     """Send what lies above the position, as fast as the client reads, until the subscription is live."""
     conversation = subscription.conversation
-    while not connection.closed and connection.subscriptions.get(conversation.id) is subscription:
-        page = await gateway.timeline.events(
-            conversation, subscription.position, conversation.durable + 1, _PAGE, False
-        )
-        for stored in page:
-            _put_stored(connection, conversation, stored)
-            subscription.position = stored.seq
+    waiting: deque[Stored] = deque()
+    while not connection.closed and connection.subscription(conversation.id) is subscription:
+        if not waiting:
+            waiting.extend(
+                await gateway.timeline.events(
+                    conversation, subscription.position, conversation.durable + 1, _PAGE, False
+                )
+            )
+        subscription.position = _put_some(connection, conversation, waiting)
         if subscription.position == conversation.durable:
             subscription.live = True
             return
         await connection.wait_drained()
+
+
+def _put_some(connection: Connection, conversation: Conversation, waiting: deque[Stored]) -> int:
+    """Put as much as may lie in the socket at once, at least one event; return the last one's place."""
+    size = seq = 0
+    while waiting and size < LOW_WATER:
+        stored = waiting.popleft()
+        _put_stored(connection, conversation, stored)
+        size, seq = size + len(stored.frame), stored.seq
+    return seq
 
 
 def _put_stored(connection: Connection, conversation: Conversation, stored: Stored) -> None:
@@ -223,7 +238,7 @@ def _presence(gateway: "Gateway", connection: Connection, *, online: bool) -> No
     session = connection.session
     if session is None or not session.principal.is_contact:
         return
-    for subscription in connection.subscriptions.values():
+    for subscription in connection.subscriptions:
         conversation = subscription.conversation
         signal = Signal("presence", {"online": online}, conversation.wire_id, session.principal.actor)
         gateway.hub.signal(conversation, signal, connection, agents_only=True)

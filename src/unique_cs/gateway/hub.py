@@ -1,7 +1,6 @@
 """The hub: who listens to what on this node, and delivery. Nothing here awaits a socket."""
 
 import asyncio
-from collections.abc import Iterable
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import MESSAGE_CREATED, Event
@@ -20,7 +19,6 @@ class Hub:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._subscribers: dict[int, list[Subscription]] = {}
         self._contacts: dict[int, tuple[Connection, ...]] = {}
         self._dirty: list[Connection] = []
         self.connections: set[Connection] = set()
@@ -47,27 +45,21 @@ class Hub:
         self, connection: Connection, conversation: Conversation, position: int, *, explicit: bool = False
     ) -> Subscription:
         """Join; the subscription is live if its position is the durable head."""
-        found = connection.subscriptions.get(conversation.id)
+        found = _place_in(conversation, connection)
         if found is None:
             found = Subscription(connection, conversation, position, explicit=explicit)
-            connection.subscriptions[conversation.id] = found
-            self._subscribers.setdefault(conversation.id, []).append(found)
+            connection.subscriptions += (found,)
+            conversation.listeners += (found,)
         found.explicit = found.explicit or explicit
         return found
 
     def unsubscribe(self, connection: Connection, conversation_id: int) -> None:
         """Leave; harmless if it was not subscribed."""
-        found = connection.subscriptions.pop(conversation_id, None)
+        found = connection.subscription(conversation_id)
         if found is None:
             return
-        remaining = self._subscribers[conversation_id]
-        remaining.remove(found)
-        if not remaining:
-            del self._subscribers[conversation_id]
-
-    def subscribers(self, conversation_id: int) -> Iterable[Subscription]:
-        """Everyone subscribed on this node."""
-        return self._subscribers.get(conversation_id, ())
+        connection.subscriptions = tuple(each for each in connection.subscriptions if each is not found)
+        _forget(found)
 
     def joined(self, connection: Connection) -> None:
         """The connection has its session."""
@@ -78,7 +70,7 @@ class Hub:
 
     def join_live(self, connection: Connection, conversation: Conversation, position: int) -> None:
         """Let a conversation join a live session that did not ask for it: `subscribed` comes first."""
-        if conversation.id in connection.subscriptions:
+        if _place_in(conversation, connection) is not None:
             return
         self.subscribe(connection, conversation, position).live = True
         connection.send(connection.gateway.subscribed(connection, conversation, position))
@@ -90,8 +82,9 @@ class Hub:
         others = tuple(each for each in self._contacts.pop(contact, ()) if each is not connection)
         if others:
             self._contacts[contact] = others
-        for conversation_id in list(connection.subscriptions):
-            self.unsubscribe(connection, conversation_id)
+        gone, connection.subscriptions = connection.subscriptions, ()
+        for each in gone:
+            _forget(each)
 
     # Delivery
 
@@ -117,7 +110,8 @@ class Hub:
     def _fan_out(self, entry: Entry, event: Event, conversation: Conversation) -> None:
         sender, session, told = entry.sender, entry.session, False
         shared: dict[Wire, bytes] = {}
-        for subscription in self._subscribers.get(conversation.id, ()):
+        listeners: tuple[Subscription, ...] = conversation.listeners
+        for subscription in listeners:
             if not subscription.live:
                 continue
             connection = subscription.connection
@@ -160,7 +154,7 @@ class Hub:
         """Send a signal to the others in the conversation; `to_own`: also to the actor's other sessions."""
         shared: dict[Wire, bytes] = {}
         own = source.session.principal.actor if source is not None and source.session is not None else None
-        for subscription in self._subscribers.get(conversation.id, ()):
+        for subscription in conversation.listeners:
             connection = subscription.connection
             session = connection.session
             if connection is source or session is None or (agents_only and session.principal.is_contact):
@@ -189,6 +183,19 @@ class Hub:
         """Close every connection."""
         for connection in list(self.connections):
             connection.close(code)
+
+
+def _place_in(conversation: Conversation, connection: Connection) -> Subscription | None:
+    """The connection's subscription, sought where fewer are."""
+    listeners: tuple[Subscription, ...] = conversation.listeners
+    if len(listeners) > len(connection.subscriptions):
+        return connection.subscription(conversation.id)
+    return next((each for each in listeners if each.connection is connection), None)
+
+
+def _forget(subscription: Subscription) -> None:
+    conversation = subscription.conversation
+    conversation.listeners = tuple(each for each in conversation.listeners if each is not subscription)
 
 
 def _sent(connection: Connection, n: int, event: Event) -> bytes:

@@ -8,7 +8,7 @@ from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.flow import TokenBucket
 from unique_cs.domain.ids import parse
 from unique_cs.domain.repeat import same_message
-from unique_cs.errors import Code, OutcomeUnknown, Replaced, UniqueCsError
+from unique_cs.errors import Code, OutcomeUnknown, Replaced, StorageUnavailable, UniqueCsError
 from unique_cs.errors import invalid as invalid_error
 from unique_cs.gateway.connection import Connection
 from unique_cs.ports import Answer
@@ -47,14 +47,13 @@ def _holder(connection: Connection) -> Session:
 
 def _subscribed_target(connection: Connection, session: Session, wire_id: str | None) -> Conversation | None:
     """The conversation, if it is at hand: contacts and agents mostly write where they listen."""
-    subscriptions = connection.subscriptions
     if wire_id is not None:
-        found = subscriptions.get(parse(wire_id))
+        found = connection.subscription(parse(wire_id))
         return found.conversation if found is not None else None
     if not session.principal.is_contact:
         return None
     newest: Conversation | None = None
-    for each in subscriptions.values():
+    for each in connection.subscriptions:
         conversation = each.conversation
         if conversation.status != "resolved" and (newest is None or conversation.id > newest.id):
             newest = conversation
@@ -83,14 +82,17 @@ def _take(
 
 
 def _refuse(gateway: "Gateway", connection: Connection, n: int, error: UniqueCsError) -> None:
-    """A refusal is final and uses the number up, unless it says when to try again."""
+    """A refusal is final and uses the number up, unless it says when to try again or can't be stored now."""
     session = _holder(connection)
     metrics.refused.labels(error.code).inc()
     if isinstance(error, OutcomeUnknown):
         raise error
     if error.retry_after_ms is None and error.code is not Code.OUT_OF_ORDER:
-        gateway.timeline.refuse(session, n, error, connection)
-        return
+        try:
+            gateway.timeline.refuse(session, n, error, connection)
+            return
+        except StorageUnavailable as unavailable:
+            error = unavailable
     connection.send(
         ErrorFrame(
             error.code, error.message, n=n, expected=session.expected, retry_after_ms=error.retry_after_ms

@@ -34,7 +34,7 @@ def _may_signal(gateway: "Gateway", connection: Connection) -> bool:
 
 
 async def _conversation(gateway: "Gateway", connection: Connection, wire_id: str) -> Conversation:
-    found = connection.subscriptions.get(parse(wire_id))
+    found = connection.subscription(parse(wire_id))
     if found is not None:
         return found.conversation
     return await access.conversation(gateway.timeline, _principal(connection), wire_id)
@@ -82,7 +82,7 @@ def page(gateway: "Gateway", connection: Connection, frame: Page) -> Work:
     if not _principal(connection).is_contact or not _may_signal(gateway, connection):
         return None
     data = {"url": frame.url, "title": frame.title, "referrer": frame.referrer}
-    for subscription in list(connection.subscriptions.values()):
+    for subscription in connection.subscriptions:
         conversation = subscription.conversation
         signal = Signal("page", data, conversation.wire_id, _principal(connection).actor)
         gateway.hub.signal(conversation, signal, connection, agents_only=True)

@@ -28,10 +28,9 @@ class Session:
     holds the session now.
     """
 
-    __slots__ = ("__weakref__", "c", "connection", "id", "key", "n", "principal", "resumed", "settled")
+    __slots__ = ("__weakref__", "c", "connection", "key", "n", "principal", "resumed", "settled")
 
-    def __init__(self, wire_id: str, key: bytes, principal: Principal, *, c: int = 0, n: int = 0) -> None:
-        self.id = wire_id
+    def __init__(self, key: bytes, principal: Principal, *, c: int = 0, n: int = 0) -> None:
         self.key = key
         self.principal = principal
         self.c = c
@@ -39,6 +38,11 @@ class Session:
         self.settled = n
         self.resumed = False
         self.connection: object = None
+
+    @property
+    def id(self) -> str:
+        """The id that the client knows."""
+        return "s_" + self.key.hex()
 
     @property
     def expected(self) -> int:
@@ -55,6 +59,5 @@ class Session:
 
     def accept_acked(self, acked: int) -> None:
         """The client has final answers up to `acked`: raise the own count to it."""
-        if acked > self.n:
-            self.n = acked
+        self.n = max(self.n, acked)
         self.settled = max(self.settled, min(acked, self.n))

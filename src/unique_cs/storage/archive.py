@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import astuple
-from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
+from unique_cs.domain.ids import parse
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.ports import ArchivedEvent, Contact, ConversationQuery, ConversationRow, Stored
 from unique_cs.storage.schema import contacts as contacts_table
@@ -175,9 +176,12 @@ def _select(query: ConversationQuery) -> Select[Any]:
 def _matches(text: str) -> ColumnElement[bool]:
     """One of the visible columns contains `text`; the contact is looked up only for rows that need it."""
     table, person = conversations_table.c, contacts_table.c
-    visible = (table.contact_name, table.last_text, cast(table.id, String(20)))
+    visible = (table.contact_name, table.last_text)
     about = (person.name, person.email, person.identifier)
     contact = select(person.id).where(
         person.id == table.contact, or_(*(column.icontains(text, autoescape=True) for column in about))
     )
-    return or_(*(column.icontains(text, autoescape=True) for column in visible), contact.exists())
+    found = [*(column.icontains(text, autoescape=True) for column in visible), contact.exists()]
+    number = parse(text)
+    # A part of an id means nothing to anybody, and would be found in many.
+    return or_(*found, table.id == number) if 0 < number < 2**63 else or_(*found)

@@ -78,6 +78,5 @@ class MemoryArchive:
             contact.identifier,
             row.contact_name,
             row.last_text,
-            str(row.id),
         )
-        return any(text in field.lower() for field in fields)
+        return text == str(row.id) or any(text in field.lower() for field in fields)

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rocksdict import Options, Rdict, ReadOptions, WriteBatch, WriteOptions
+from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
+
+BLOCK_CACHE = 4 << 20
 
 
 class Hot(Protocol):
@@ -44,6 +46,10 @@ class RocksHot:
         options.set_write_buffer_size(32 << 20)
         options.set_max_total_wal_size(128 << 20)
         options.set_keep_log_file_num(3)
+        # Small: the newest rows lie in the memtable, and the system's page cache holds the files.
+        blocks = BlockBasedOptions()
+        blocks.set_block_cache(Cache(BLOCK_CACHE))
+        options.set_block_based_table_factory(blocks)
         return Rdict(str(self._folder), options)
 
     def write(self, puts: Sequence[tuple[bytes, bytes]], deletes: Sequence[bytes] = ()) -> None:

@@ -38,21 +38,21 @@ class EmbeddedContacts:
         self._group.refer(rows.contact_reference(contact.id))
         await self._group.durable()
 
-    async def cursors(self, conversation: Conversation) -> list[Cursor]:
-        """Return the participants' cursors; the list is the conversation's own."""
+    async def cursors(self, conversation: Conversation) -> tuple[Cursor, ...]:
+        """Return the participants' cursors; they stay true as they grow."""
         if conversation.cursors is None:
             prefix = keys.cursor(conversation.id, "", "0")[:9]
             found = self._hot.scan(prefix, keys.after(prefix), 10_000)
-            conversation.cursors = [_read(key, row) for key, row in found]
+            conversation.cursors = tuple(_read(key, row) for key, row in found)
         return conversation.cursors
 
     def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> bool:
         """Let one participant's cursors grow up to the durable head; say whether one did."""
-        cursors = conversation.cursors if conversation.cursors is not None else []
+        cursors = conversation.cursors or ()
         own = next((each for each in cursors if (each.kind, each.actor) == (cursor.kind, cursor.actor)), None)
         if own is None:
             own = Cursor(cursor.kind, cursor.actor)
-            cursors.append(own)
+            conversation.cursors = (*cursors, own)
         read = max(own.read, min(cursor.read, conversation.durable))
         delivered = max(own.delivered, read, min(cursor.delivered, conversation.durable))
         if (read, delivered) == (own.read, own.delivered):

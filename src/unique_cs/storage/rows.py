@@ -1,5 +1,6 @@
 """Rows of the hot tier: what lies under the keys of `storage/keys.py`."""
 
+import sys
 from struct import Struct as Layout
 from typing import Final
 
@@ -35,7 +36,6 @@ class StateRow(Struct, array_like=True):
 class SessionRow(Struct, array_like=True):
     """A session without its numbers; `n` is the newest answer row, or `acked` where that is more."""
 
-    wire_id: str
     kind: str
     actor: int
     c: int
@@ -87,7 +87,7 @@ def read_state(conversation_id: int, row: bytes) -> Conversation:
     """The inverse of `state_row`; the caller sets the heads."""
     state = _state_decoder.decode(row)
     conversation = Conversation(conversation_id, state.inbox, state.contact)
-    conversation.status = state.status
+    conversation.status = sys.intern(state.status)
     conversation.assignee = state.assignee
     conversation.labels = state.labels
     conversation.state_seq = state.state_seq

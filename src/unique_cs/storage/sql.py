@@ -47,6 +47,8 @@ class Database:
             URL.create("sqlite", database=str(path)),
             pool_size=_READERS + 1,
             max_overflow=0,
+            # Errors end up in logs; values are tokens' hashes and people's words.
+            hide_parameters=True,
             connect_args={"isolation_level": None, "cached_statements": 16},
         )
         event.listen(engine, "connect", _prepare)

@@ -7,7 +7,7 @@ that step go into one batch of the group commit.
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from secrets import token_hex
+from secrets import token_bytes
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -237,8 +237,7 @@ class EmbeddedTimeline:
         self.group.admit()
         session = self._resume(principal, wire_id) if wire_id else None
         if session is None:
-            random = token_hex(16)
-            session = Session("s_" + random, bytes.fromhex(random), principal)
+            session = Session(token_bytes(16), principal)
             self._sessions[session.key] = session
             acked = 0
         elif c is not None and c <= session.c:
@@ -251,7 +250,7 @@ class EmbeddedTimeline:
 
     def _put_session(self, session: Session) -> None:
         who, now = session.principal, self._clock.now_ms()
-        row = rows.SessionRow(session.id, who.kind, who.id, session.c, session.n, now)
+        row = rows.SessionRow(who.kind, who.id, session.c, session.n, now)
         self.group.put(keys.session(session.key), rows.encode(row))
 
     def _resume(self, principal: Principal, wire_id: str) -> Session | None:
@@ -267,7 +266,7 @@ class EmbeddedTimeline:
         stored = rows.read_session(row)
         if (stored.kind, stored.actor) != (principal.kind, principal.id):
             return None
-        session = Session(wire_id, key, principal, c=stored.c, n=max(stored.acked, self._last_answer(key)))
+        session = Session(key, principal, c=stored.c, n=max(stored.acked, self._last_answer(key)))
         session.resumed = True
         self._sessions[key] = session
         return session
@@ -282,7 +281,7 @@ class EmbeddedTimeline:
         digest = blake2b(named, digest_size=16, person=b"idempotency").digest()
         session = self._sessions.get(digest)
         if session is None:
-            session = Session(digest.hex(), digest, principal, n=self._last_answer(digest))
+            session = Session(digest, principal, n=self._last_answer(digest))
             self._sessions[digest] = session
             if not session.n:
                 self._put_session(session)
