@@ -3,7 +3,7 @@ import { Desk } from './desk/desk';
 import { SignIn, type SignInReason } from './features/signin/SignIn';
 import { Workspace } from './features/Workspace';
 import { forgetDrafts } from './lib/drafts';
-import { clearSession, loadSession, saveSession, type Session } from './lib/session';
+import { clearSession, loadSession, onSessionCleared, saveSession, type Session } from './lib/session';
 import { CrashGuard } from './ui/CrashGuard';
 import { DeskContext } from './ui/context';
 
@@ -21,6 +21,8 @@ export function App() {
     setReason(why);
     setSession(null);
   }, []);
+
+  useEffect(() => (session ? onSessionCleared(() => leave('signedout')) : undefined), [session, leave]);
 
   if (!session) return <SignIn reason={reason} onSignIn={signIn} />;
   return <SignedIn key={session.token} session={session} onLeave={leave} />;

@@ -33,9 +33,11 @@ describe('lists', () => {
 
   it('counts unread messages of mine, and the queue where the server tells more than we know', () => {
     expect(unreadMine(state)).toBe(2);
-    expect(waitingCount(state)).toBe(2);
+    expect(waitingCount(state)).toEqual({ count: 2, more: false });
+    const cut = run([{ type: 'list', key: 'waiting', change: { cursor: 'c' } }], state);
+    expect(waitingCount(cut)).toEqual({ count: 2, more: true });
     const told = run([{ type: 'signal', now: NOON, signal: { type: 'signal', name: 'queue', data: { inbox: '71', waiting: 250 } } }], state);
-    expect(waitingCount(told)).toBe(250);
+    expect(waitingCount(told)).toEqual({ count: 250, more: false });
   });
 
   it('takes a resolved conversation from those who wait', () => {

@@ -35,6 +35,15 @@ export function saveSession(session: Session, stay: boolean): void {
   }
 }
 
+/** Calls when another tab of this browser has signed out. */
+export function onSessionCleared(listener: () => void): () => void {
+  const heard = (event: StorageEvent) => {
+    if ((event.key === KEY || event.key === null) && !loadSession()) listener();
+  };
+  addEventListener('storage', heard);
+  return () => removeEventListener('storage', heard);
+}
+
 export function clearSession(): void {
   try {
     sessionStorage.removeItem(KEY);

@@ -65,12 +65,11 @@ function withHeads(state: State, heads: readonly ConversationHead[]): State {
 }
 
 function withEvent(state: State, event: TimelineEvent): State {
-  return {
-    ...state,
-    conversations: patch(state.conversations, event.conversation, (entry) => applyEvent(entry, event, state.me.id)),
-    threads: patch(state.threads, event.conversation, (thread) => appendEvent(thread, event)),
-    typists: event.name === 'message.created' ? silence(state.typists, event.conversation, event.actor) : state.typists,
-  };
+  const conversations = patch(state.conversations, event.conversation, (entry) => applyEvent(entry, event, state.me.id));
+  const threads = patch(state.threads, event.conversation, (thread) => appendEvent(thread, event));
+  const typists = event.name === 'message.created' ? silence(state.typists, event.conversation, event.actor) : state.typists;
+  const same = conversations === state.conversations && threads === state.threads && typists === state.typists;
+  return same ? state : { ...state, conversations, threads, typists };
 }
 
 function silence(typists: readonly Typist[], conversation: string, actor: { kind: string; id: string }): readonly Typist[] {

@@ -29,10 +29,11 @@ export function viewIds(state: State, view: View, filter: StatusFilter, sort: So
     .map((entry) => entry.id);
 }
 
-export function waitingCount(state: State): number {
+/** How many wait, and whether that is all that we know rather than all there are. */
+export function waitingCount(state: State): { count: number; more: boolean } {
   const known = Object.values(state.conversations).filter((entry) => inView(entry, 'waiting', 'any', state.me.id)).length;
   const told = Object.values(state.queue).reduce((sum, waiting) => sum + waiting, 0);
-  return Math.max(known, told);
+  return { count: Math.max(known, told), more: told <= known && Boolean(state.lists.waiting?.cursor) };
 }
 
 /** Unread messages in our own open conversations. */
@@ -57,7 +58,7 @@ export type Item =
   | { kind: 'new'; key: string }
   | { kind: 'activity'; key: string; event: TimelineEvent }
   | { kind: 'message'; key: string; event: Extract<TimelineEvent, { name: 'message.created' }>; first: boolean; last: boolean }
-  | { kind: 'unsent'; key: string; message: LocalMessage; first: boolean };
+  | { kind: 'unsent'; key: string; message: LocalMessage; first: boolean; last: boolean };
 
 const RUN_MS = 5 * 60_000;
 
@@ -99,7 +100,10 @@ export function threadItems(thread: Thread, unsent: readonly LocalMessage[]): It
       items.push({ kind: 'activity', key: event.id, event });
     }
   });
-  unsent.forEach((message, index) => items.push({ kind: 'unsent', key: message.localId, message, first: index === 0 }));
+  unsent.forEach((message, index) => {
+    const last = unsent[index + 1]?.state !== message.state;
+    items.push({ kind: 'unsent', key: message.localId, message, first: index === 0, last });
+  });
   return items;
 }
 

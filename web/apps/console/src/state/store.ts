@@ -8,16 +8,29 @@ export interface Store {
   subscribe(listener: () => void): () => void;
 }
 
+/** Listeners hear of a change at once, but of a burst of changes only once in this time. */
+const FRAME_MS = 16;
+
 export function createStore(initial: State): Store {
   let state = initial;
+  let told = -Infinity;
+  let timer: ReturnType<typeof setTimeout> | null = null;
   const listeners = new Set<() => void>();
+  const tell = () => {
+    timer = null;
+    told = performance.now();
+    for (const listener of [...listeners]) listener();
+  };
   return {
     get: () => state,
     dispatch(action) {
       const next = reduce(state, action);
       if (next === state) return;
       state = next;
-      for (const listener of [...listeners]) listener();
+      if (timer !== null) return;
+      const wait = told + FRAME_MS - performance.now();
+      if (wait <= 0) tell();
+      else timer = setTimeout(tell, wait);
     },
     subscribe(listener) {
       listeners.add(listener);

@@ -112,9 +112,15 @@ function FilterMenu({ listed }: { listed: Listed }) {
   );
 }
 
+function badge(count: number, more = false): string {
+  if (count === 0) return '';
+  return count > 99 ? '99+' : `${count}${more ? '+' : ''}`;
+}
+
 function Tabs({ listed }: { listed: Listed }) {
   const t = useT();
-  const counts = { mine: useDeskState(unreadMine), waiting: useDeskState(waitingCount), all: 0 };
+  const waiting = useDeskState(waitingCount, (a, b) => a.count === b.count && a.more === b.more);
+  const counts = { mine: badge(useDeskState(unreadMine)), waiting: badge(waiting.count, waiting.more), all: '' };
   const onKey = (step: number) => {
     const next = VIEWS[(VIEWS.indexOf(listed.view) + step + VIEWS.length) % VIEWS.length];
     if (!next) return;
@@ -135,7 +141,7 @@ function Tabs({ listed }: { listed: Listed }) {
           onKeyDown={(event) => (event.key === 'ArrowRight' ? onKey(1) : event.key === 'ArrowLeft' && onKey(-1))}
         >
           {t(`view.${view}`)}
-          {counts[view] > 0 && <span className={css.count} data-view={view}>{counts[view] > 99 ? '99+' : counts[view]}</span>}
+          {counts[view] && <span className={css.count} data-view={view}>{counts[view]}</span>}
         </button>
       ))}
     </div>

@@ -77,7 +77,7 @@ function MarkSign({ mark }: { mark: Mark | 'sending' | 'queued' }) {
 }
 
 /** A message without a place in the timeline: on its way, or refused with a reason and a way out. */
-export function UnsentRow({ message, first }: { message: LocalMessage; first: boolean }) {
+export function UnsentRow({ message, first, last }: { message: LocalMessage; first: boolean; last: boolean }) {
   const { t, time } = useLanguage();
   const online = useDeskState((state) => state.link.state === 'online');
   const failed = message.state === 'failed';
@@ -94,9 +94,8 @@ export function UnsentRow({ message, first }: { message: LocalMessage; first: bo
           <BodyView body={message.body} author={t('actor.you')} />
         </Bubble>
       </div>
-      {failed ? (
-        <FailedFoot message={message} />
-      ) : (
+      {failed && <FailedFoot message={message} />}
+      {!failed && last && (
         <p className={css.foot}>
           {online ? <time>{time.clock(message.createdAt)}</time> : t('message.queued')}
           <MarkSign mark={online ? 'sending' : 'queued'} />

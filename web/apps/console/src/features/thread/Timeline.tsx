@@ -84,7 +84,7 @@ function ItemRow({ item, entry }: { item: Item; entry: Entry }) {
         <MessageRow event={item.event} mark={markFor(item.event, entry)} contact={entry.contact.name ?? ''} first={item.first} last={item.last} />
       );
     case 'unsent':
-      return <UnsentRow message={item.message} first={item.first} />;
+      return <UnsentRow message={item.message} first={item.first} last={item.last} />;
   }
 }
 
