@@ -117,7 +117,7 @@ describe('visitor and agent', () => {
       }
       await page.getByText('Connection lost').waitFor({ timeout: 2_000 });
       await server.run();
-      await page.getByText('Connection lost').waitFor({ state: 'detached', ...WAIT });
+      await page.getByText('Connection lost').waitFor({ state: 'detached', timeout: 40_000 });
     }
     await expect.poll(async () => (await said(id)).length, { timeout: 40_000 }).toBe(expected.length);
     const stored = await said(id);
@@ -126,6 +126,19 @@ describe('visitor and agent', () => {
     await expect.poll(() => texts(page), WAIT).toEqual(stored);
     await expect.poll(() => page.locator('.mark.sending').count(), WAIT).toBe(0);
     for (const text of stored) await expect.poll(() => console_.getByRole('log').getByText(text, { exact: true }).count(), WAIT).toBe(1);
+  }, 150_000);
+
+  it('are told within 2 s that the network is gone, and go on by themselves when it is back', async () => {
+    const context = await person();
+    const page = await visitor(context);
+    await say(page, 'before the tunnel');
+    await page.locator('.mark.sent').waitFor();
+    await context.setOffline(true);
+    await page.getByText('Connection lost').waitFor({ timeout: 2_000 });
+    await say(page, 'in the tunnel');
+    await context.setOffline(false);
+    await expect.poll(() => page.locator('.mark.sending').count(), WAIT).toBe(0);
+    expect(await said(await conversationOf('before the tunnel'))).toEqual(['before the tunnel', 'in the tunnel']);
   });
 });
 

@@ -7,7 +7,9 @@ const BACKOFF_BASE = 500;
 const BACKOFF_CAP = 30_000;
 const JOIN_TIMEOUT = 15_000;
 /** A connection that lasted this long was a good one: the next loss starts with the shortest wait. */
-const STABLE = 10_000;
+const STABLE = 5_000;
+/** A server that answers at all is tried again within 2^3 × 500 ms, however long it was away before. */
+const ANSWERED = 3;
 /** After this long online, being replaced is news again and not the echo of the last time. */
 const REPLACED_FORGOTTEN = 600_000;
 const PROBE_GRACE = 10_000;
@@ -145,7 +147,7 @@ export class Link {
   #creditUptime(): void {
     if (!this.online) return;
     const uptime = this.#effects.now() - this.#since;
-    if (uptime >= STABLE) this.#attempts = 0;
+    this.#attempts = uptime >= STABLE ? 0 : Math.min(this.#attempts, ANSWERED);
     if (uptime >= REPLACED_FORGOTTEN) this.#returned = false;
   }
 

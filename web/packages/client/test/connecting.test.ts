@@ -220,6 +220,21 @@ describe('coming back', () => {
     expect((world.heard('status').at(-1)?.retryAt ?? 0) - world.now()).toBe(500);
   });
 
+  it('does not hold a long outage against a server that answers again', () => {
+    const world = new World();
+    world.chance = 1;
+    world.online();
+    for (let outage = 0; outage < 9; outage += 1) {
+      world.session.closed(1006);
+      world.pass(30_000);
+    }
+    world.session.opened('T');
+    world.receive(connected({ resumed: true, c: 9 }));
+    world.pass(100);
+    world.session.closed(1006);
+    expect((world.heard('status').at(-1)?.retryAt ?? 0) - world.now()).toBe(4_000);
+  });
+
   it('says so at once when the connection is lost', () => {
     expect(lose(1006).heard('status')[0]).toMatchObject({ state: 'reconnecting', retryAt: expect.any(Number) as number });
   });
