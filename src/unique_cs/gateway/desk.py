@@ -40,6 +40,11 @@ class Desk:
         """An agent's connection came."""
         self._agents[connection] = None
 
+    def greet(self, connection: "Connection") -> None:
+        """Tell an agent that came how many wait."""
+        for inbox, waiting in self._waiting.items():
+            connection.send(_queue(inbox, len(waiting)))
+
     def leave(self, connection: "Connection") -> None:
         """A connection is gone."""
         self._agents.pop(connection, None)
@@ -129,9 +134,13 @@ class Desk:
     def announce(self) -> None:
         """Tell the agents how many wait, where that changed; called once a second."""
         for inbox, count in self.counts():
-            signal = frames.Signal("queue", {"inbox": str(inbox), "waiting": count})
+            signal = _queue(inbox, count)
             for connection in self._agents:
                 connection.send(signal)
+
+
+def _queue(inbox: int, waiting: int) -> frames.Signal:
+    return frames.Signal("queue", {"inbox": str(inbox), "waiting": waiting})
 
 
 def _agent_of(connection: "Connection") -> int:

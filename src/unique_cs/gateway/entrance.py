@@ -40,7 +40,10 @@ async def connect(gateway: "Gateway", connection: Connection, frame: Connect) ->
     _attach(gateway, connection, session, c)
     behind = _join(gateway, connection, frame, listed)
     log.info("open", session=session.id[:10], actor=principal.kind, resumed=session.resumed)
-    _presence(gateway, connection, online=True)
+    if principal.is_contact:
+        _presence(gateway, connection, online=True)
+    else:
+        gateway.hub.desk.greet(connection)
     for subscription in behind:
         await replay(gateway, connection, subscription)
 
