@@ -94,13 +94,17 @@ WIRES: Final = {codec.name: Wire(codec, _framing) for codec in (JSON, MSGPACK)}
 
 
 class Peer:
-    """A client, and the `Link` of its connection. `take` gives the frames that came since the last time."""
+    """A client, and the `Link` of its connection. `take` gives the frames that came since the last time.
+
+    `queue` signals come at any time; they lie apart, in `queues`.
+    """
 
     def __init__(self, house: "House", codec: Codec = JSON, address: str = "10.0.0.1") -> None:
         self._house = house
         self._binary = codec.binary
         self._new: list[Frame] = []
         self._unread = 0
+        self.queues: list[Frame] = []
         self.holds = False
         self.code: int | None = None
         self.paused = self.aborted = False
@@ -158,7 +162,8 @@ class Peer:
         assert self.code is None, "written after the close"
         while data:
             size = 4 + int.from_bytes(data[:4], "big")
-            self._new.append(_decode(data[4:size], self._binary))
+            frame = _decode(data[4:size], self._binary)
+            (self.queues if frame.get("name") == "queue" else self._new).append(frame)
             if self.holds:
                 self._unread += size - 4
             data = data[size:]
