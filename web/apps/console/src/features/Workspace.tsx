@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useRef, useState, type MouseEvent } from 'react';
 import { useT } from '../i18n';
 import { toggleTheme } from '../lib/preferences';
 import { DRAWER, PHONE, useMedia } from '../lib/media';
@@ -125,7 +125,7 @@ export function Workspace() {
 
   return (
     <div className={css.app} data-page={route.page} data-open={open !== null || undefined} data-aside={(aside && !drawer && open !== null) || undefined}>
-      <a className={css.skip} href="#thread" onClick={(event) => (event.preventDefault(), document.getElementById('thread')?.focus())}>{t('app.skip')}</a>
+      {open && <SkipLink />}
       <Banner />
       <Rail page={route.page} onPalette={commands.palette} />
       {route.page === 'settings' ? (
@@ -150,6 +150,16 @@ export function Workspace() {
       <NoticeToast />
     </div>
   );
+}
+
+/** The first stop of the Tab key: past the list, into the open conversation. */
+function SkipLink() {
+  const t = useT();
+  const skip = (event: MouseEvent) => {
+    event.preventDefault();
+    document.getElementById('thread')?.focus();
+  };
+  return <a className={css.skip} href="#thread" onClick={skip}>{t('app.skip')}</a>;
 }
 
 /** Escape: out of the text first, then out of the conversation (on a phone and in settings). */

@@ -24,6 +24,7 @@ export function Header({ entry, contactShown, onBack, onContact }: Props) {
   const name = contactName(t, entry.contact);
   return (
     <header className={css.header}>
+      <h1 className="visually-hidden">{t('thread.label', { name })}</h1>
       <IconButton className={css.back} label={t('thread.back')} onClick={onBack}>
         <ArrowLeft size={19} />
       </IconButton>
