@@ -1,4 +1,5 @@
 // Takes pictures of every screen into the folder named by the first argument: both languages, both schemes, desktop and phone.
+// The second argument names the scenes, by commas; FONT=… replaces the system's font.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -121,6 +122,7 @@ async function run(browser, origin, name, size, locale, theme) {
     [SESSION(desk), JSON.stringify({ locale, theme, sound: false, desktop: false })],
   );
   await page.goto(`${origin}/console/`);
+  if (process.env.FONT) await page.evaluate((font) => document.documentElement.style.setProperty('--font', font), process.env.FONT);
   const shot = (label) => page.screenshot({ path: join(out, `${size}-${theme}-${locale}-${label}.png`) });
   const open = async (id) => {
     await page.evaluate((hash) => (location.hash = hash), `#/c/${id}`);
