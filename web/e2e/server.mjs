@@ -1,6 +1,6 @@
 // A real server on a free port with a data folder of its own: it can be killed and started again.
 import { spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -86,9 +86,20 @@ export class Server {
       events: async (id) => (await this.call('GET', `/conversations/${id}/events?after=0&limit=200`, undefined, token)).events,
       say: (id, text) => this.call('POST', `/conversations/${id}/messages`, { body: { kind: 'text', text } }, token),
       assign: async (id) => this.call('POST', `/conversations/${id}/assign`, { agent: (await this.call('GET', '/me', undefined, token)).agent.id }, token),
+      inbox: async () => {
+        const { inboxes } = await this.call('GET', '/inboxes', undefined, token);
+        return this.call('GET', `/inboxes/${inboxes[0].id}`, undefined, token);
+      },
       status: (id, status) => this.call('POST', `/conversations/${id}/status`, { status }, token),
     };
   }
+}
+
+/** What the site's own server hands to its page. */
+export function identityToken(secret, subject, name) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ aud: INBOX, sub: subject, name, exp: Math.floor(Date.now() / 1000) + 300 })}`;
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
 async function freePort() {

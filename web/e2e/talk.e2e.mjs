@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { INBOX, OWNER, Server } from './server.mjs';
+import { INBOX, OWNER, Server, identityToken } from './server.mjs';
 import { browser } from './stage.mjs';
 
 const WAIT = { timeout: 20_000 };
@@ -223,4 +223,32 @@ describe('two tabs', () => {
   });
 
   const type = (payload) => JSON.parse(payload).type;
+});
+
+describe('a visitor who signs in to the shop', () => {
+  it('keeps the talk that was begun without a name; the next person at this browser does not see it', async () => {
+    const context = await person();
+    const page = await context.newPage();
+    await page.goto(`${server.origin}/demo/`);
+    await page.getByRole('button', { name: 'Ask us anything' }).click();
+    await expect.poll(() => page.frames().length, WAIT).toBe(2);
+    const frame = page.frames()[1];
+    await say(frame, 'who am I?');
+    await frame.locator('.mark.sent').waitFor();
+    const id = await conversationOf('who am I?');
+    const { identity_secret: secret } = await desk.inbox();
+
+    await page.evaluate((token) => window.uniqueCS('setUser', { identityToken: token }), identityToken(secret, 'ann', 'Ann Li'));
+    await expect.poll(async () => (await desk.conversations()).find((it) => it.id === id).contact, WAIT).toMatchObject({ identifier: 'ann', name: 'Ann Li', verified: true });
+    await expect.poll(() => texts(frame), WAIT).toEqual(['who am I?']);
+    await say(frame, 'I am Ann');
+    await expect.poll(() => said(id), WAIT).toEqual(['who am I?', 'I am Ann']);
+
+    await page.evaluate((token) => window.uniqueCS('setUser', { identityToken: token }), identityToken(secret, 'bo', 'Bo'));
+    await frame.getByText('How can we help?').waitFor(WAIT);
+    expect(await texts(frame)).toEqual([]);
+    await say(frame, 'I am Bo');
+    expect(await conversationOf('I am Bo')).not.toBe(id);
+    expect(await said(id)).toEqual(['who am I?', 'I am Ann']);
+  });
 });

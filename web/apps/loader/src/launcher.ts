@@ -17,6 +17,7 @@ const CROSS = 'm5.5 9 6.5 6.5L18.5 9';
 export class Launcher {
   readonly #origin: string;
   readonly #inbox: string;
+  readonly #lang: string;
   readonly #text: (typeof TEXT)['en'];
   readonly #host = document.createElement('unique-cs');
   readonly #root = document.createElement('section');
@@ -34,6 +35,7 @@ export class Launcher {
     const { inbox = '', color, position, lang = navigator.language } = script.dataset;
     this.#origin = new URL(script.src).origin;
     this.#inbox = inbox;
+    this.#lang = script.dataset.lang ?? '';
     this.#text = TEXT[lang.startsWith('zh') ? 'zh' : 'en'];
     this.#host.id = 'unique-cs';
     this.#root.className = position === 'left' ? 'left' : '';
@@ -125,7 +127,7 @@ export class Launcher {
     const frame = document.createElement('iframe');
     frame.title = this.#text.panel;
     frame.allow = 'clipboard-write';
-    frame.src = `${this.#origin}/widget/?inbox=${encodeURIComponent(this.#inbox)}`;
+    frame.src = `${this.#origin}/widget/?inbox=${encodeURIComponent(this.#inbox)}&lang=${this.#lang}`;
     frame.onload = () => this.#bridge(frame);
     this.#box.append((this.#frame = frame));
   }

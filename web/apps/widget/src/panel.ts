@@ -3,7 +3,7 @@ import {
 } from '@unique-cs/client';
 import type { Bridge, FromLoader } from './bridge';
 import type { Words } from './i18n';
-import { Visitor } from './visitor';
+import { API, Visitor } from './visitor';
 
 /** A typing signal that is not repeated is over after so long. */
 const TYPING_TTL = 7_000;
@@ -36,14 +36,16 @@ export class Panel {
   #live: LiveThread | undefined;
   #announced = 0;
   #typingEnd: ReturnType<typeof setTimeout> | undefined;
-  #identifying: Promise<unknown> = Promise.resolve();
+  #renewing = 0;
+  #renewal: Promise<unknown> = Promise.resolve();
 
   constructor(readonly options: PanelOptions) {
     this.#visitor = new Visitor(options.inbox, options.words.locale);
     this.shown = this.standalone;
     options.bridge?.listen((message) => this.#heard(message));
     document.addEventListener('visibilitychange', () => this.#changed());
-    if (this.shown || this.#visitor.known) this.#connect();
+    this.#visitor.onChange(() => this.#renew(() => undefined));
+    if (this.shown || this.#visitor.current) this.#connect();
   }
 
   // -- for the view
@@ -63,7 +65,7 @@ export class Panel {
 
   /** Nothing was ever said, and nothing is still to be loaded. */
   get fresh(): boolean {
-    return this.items.length === 0 && (this.#live ? this.#live.ready : this.#client?.actor != null || !this.#visitor.known);
+    return this.items.length === 0 && (this.#live ? this.#live.ready : this.#client?.actor != null || !this.#visitor.current);
   }
 
   get history(): { readonly more: boolean; readonly loading: boolean } {
@@ -79,6 +81,7 @@ export class Panel {
   }
 
   send(body: Body): void {
+    if (this.#renewing > 0) return void this.#renewal.then(() => this.send(body));
     this.#connect();
     this.#client?.send(body, { conversation: this.#live?.conversation });
     this.typing('');
@@ -135,7 +138,8 @@ export class Panel {
       this.#visitor.visit = message.visit;
       this.#client?.page(message.visit);
     } else if (message.do === 'user') {
-      if (message.identityToken) this.#identify(message.identityToken);
+      const { identityToken } = message;
+      if (identityToken) this.#renew(() => this.#visitor.identify(identityToken));
     } else if (message.do === 'settings') {
       this.#set(message.settings);
     }
@@ -151,27 +155,29 @@ export class Panel {
     if (typeof color === 'string' && CSS.supports('color', color)) document.documentElement.style.setProperty('--brand', color);
   }
 
-  /** The site says who the visitor is: another token, and so perhaps another contact. */
-  #identify(token: string): void {
-    const running = this.#client;
-    this.#client = undefined;
-    this.#identifying = this.#identifying
-      .then(() => running?.stop())
-      .then(() => this.#visitor.identify(token))
+  /** Another token, and so perhaps another contact: everything is asked anew. */
+  #renew(change: () => unknown): void {
+    this.#renewing += 1;
+    this.#renewal = this.#renewal
+      .then(() => this.#client?.stop())
+      .then(change)
       .catch(() => undefined)
       .then(() => {
+        this.#renewing -= 1;
+        this.#client = undefined;
         this.#leave();
         this.#connect();
+        this.#changed();
       });
   }
 
   // -- the client
 
   #connect(): void {
-    if (this.#client) return;
+    if (this.#client || this.#renewing > 0) return;
     const client = new Client({
       url: `${location.origin.replace(/^http/, 'ws')}/ws`,
-      api: '/api/v1',
+      api: API,
       token: (refused) => this.#visitor.token(refused),
       name: this.standalone ? 'chat-page' : 'widget',
       version: '0.1.0',
@@ -208,7 +214,7 @@ export class Panel {
     if (client !== this.#client || !client.actor || head.status === 'resolved') return;
     if (this.#live && byId(this.#live.conversation, head.id) >= 0) return;
     this.#leave();
-    const api = new Api('/api/v1', () => this.#visitor.current());
+    const api = new Api(API, () => this.#visitor.current);
     this.#live = new LiveThread(client, api, head.id, client.actor, () => this.#changed(), { orphans: true, activities });
     this.#changed();
   }

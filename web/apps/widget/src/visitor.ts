@@ -1,9 +1,10 @@
 import { Api, Problem, Unauthorized, type Visit } from '@unique-cs/client';
 
+export const API = '/api/v1';
+
 /** The visitor's token: kept by the browser, so that the same person is the same contact next time. */
 export class Visitor {
   visit: Visit | undefined;
-  readonly #api = new Api('/api/v1');
   readonly #key: string;
   #identityToken: string | undefined;
   #memory: string | null = null;
@@ -20,13 +21,14 @@ export class Visitor {
     this.#key = `unique-cs:token:${inbox}`;
   }
 
-  /** Whether this browser has been here before. */
-  get known(): boolean {
-    return this.#stored() !== null;
+  /** Null: this browser has never been here. */
+  get current(): string | null {
+    return this.#stored();
   }
 
-  current(): string | null {
-    return this.#stored();
+  /** Another tab changed the token: the visitor may be another contact now. */
+  onChange(changed: () => void): void {
+    addEventListener('storage', ({ key }) => key === this.#key && changed());
   }
 
   /** The stored token, or a new one if there is none or it was `refused`. Throws `Unauthorized` when the inbox does not want us. */
@@ -50,7 +52,7 @@ export class Visitor {
       visit: { ...(this.visit ?? { url: location.href, title: document.title, referrer: document.referrer }), language: this.#locale, time_zone: zone },
     };
     try {
-      const { token } = await this.#api.post<{ token: string }>('/contacts/session', body, { token: old });
+      const { token } = await new Api(API, () => old).request<{ token: string }>('POST', '/contacts/session', body);
       this.#store(token);
       return token;
     } catch (error) {

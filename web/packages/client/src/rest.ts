@@ -17,61 +17,38 @@ export class Unauthorized extends Error {
   override name = 'Unauthorized';
 }
 
-export interface RequestOptions {
-  /** In place of the usual one; null: none. */
-  readonly token?: string | null;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal;
-}
-
 export interface PageOptions {
   readonly before?: number;
   readonly after?: number;
   readonly limit?: number;
 }
 
-type TokenSource = () => string | null | Promise<string | null>;
-
 /** JSON over HTTP with a bearer token. */
 export class Api {
-  readonly #token: TokenSource;
+  readonly #base: string;
+  readonly #token: () => string | null;
 
-  constructor(
-    readonly base: string,
-    token: TokenSource = () => null,
-  ) {
+  constructor(base: string, token: () => string | null) {
+    this.#base = base;
     this.#token = token;
   }
 
-  get<T>(path: string, options?: RequestOptions): Promise<T> {
-    return this.request<T>('GET', path, undefined, options);
-  }
-
-  post<T>(path: string, body?: unknown, options?: RequestOptions): Promise<T> {
-    return this.request<T>('POST', path, body, options);
-  }
-
   /** Rejects with `Problem` for every answer that is not 2xx, and when there is no answer. */
-  async request<T>(method: string, path: string, body?: unknown, options: RequestOptions = {}): Promise<T> {
-    const token = options.token === undefined ? await this.#token() : options.token;
-    const headers = {
-      accept: 'application/json',
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(token ? { authorization: `Bearer ${token}` } : {}),
-      ...options.headers,
-    };
-    const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-    const response = await fetch(this.base + path, options.signal ? { ...init, signal: options.signal } : init).catch((cause: unknown) => {
+  async request<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const token = this.#token();
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (token) headers.authorization = `Bearer ${token}`;
+    const response = await fetch(this.#base + path, { method, headers, body: body === undefined ? null : JSON.stringify(body) }).catch((cause: unknown) => {
       throw new Problem(0, 'unreachable', String(cause));
     });
     if (!response.ok) throw await problem(response);
-    return (response.status === 204 ? undefined : await response.json()) as T;
+    return (await response.json()) as T;
   }
 
   /** Oldest first; `before` alone gives the newest page below it. */
-  events(conversation: string, page: PageOptions = {}, options?: RequestOptions): Promise<EventsPage> {
+  events(conversation: string, page: PageOptions): Promise<EventsPage> {
     const query = new URLSearchParams(Object.entries(page).map(([name, value]) => [name, String(value)]));
-    return this.get<EventsPage>(`/conversations/${conversation}/events?${query}`, options);
+    return this.request('GET', `/conversations/${conversation}/events?${query}`);
   }
 }
 
