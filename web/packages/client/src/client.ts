@@ -158,6 +158,8 @@ export class Client implements Messaging {
   // -- leading
 
   async #lead(): Promise<void> {
+    // The lock may be granted to a tab that is just leaving.
+    if (!this.#store) return;
     const generation = ++this.#generation;
     clearTimeout(this.#leaderDeadline);
     await this.#stored;

@@ -76,8 +76,10 @@ export class WebTabs implements Tabs {
   #request(options: LockOptions): void {
     const held = (): Promise<void> =>
       new Promise((release) => {
+        // Granted after `leave`: nobody would ever give it back.
+        if (!this.#callbacks) return release();
         this.#release = release;
-        this.#callbacks?.lead();
+        this.#callbacks.lead();
       });
     navigator.locks.request(this.#name, options, held).catch(() => this.#gone());
   }

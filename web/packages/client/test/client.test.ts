@@ -77,6 +77,19 @@ describe('a client', () => {
     await tab.client.stop();
   });
 
+  it('does not lead after it was stopped in the moment of its start', async () => {
+    const house = new House();
+    const first = house.tab();
+    const stopped = first.client.stop();
+    const second = house.tab();
+    await stopped;
+    await house.answer(1);
+    await until(() => second.client.status.state === 'online');
+    expect(first.client.status.state).toBe('stopped');
+    await second.client.stop();
+    expect(house.lines).toHaveLength(1);
+  });
+
   it('starts again after stop', async () => {
     const house = new House();
     const tab = house.tab();
