@@ -68,20 +68,27 @@ interface Props {
   onClose: () => void;
 }
 
+/** What the query finds, in the order in which it is shown: actions first until something was typed. */
+function useChoices(open: string | null, q: string, commands: Record<CommandName, () => void>) {
+  const t = useT();
+  const me = useDeskState((state) => state.me.id);
+  const entry = useDeskState((state) => (open ? state.conversations[open] : undefined));
+  const entries = useDeskState((state) => findEntries(state, q, t), sameItems);
+  const actions = useMemo(() => commandsFor(entry, me).filter((one) => !q || matches(q, t(one.label))), [entry, me, q, t]);
+  const runs = [
+    actions.map((one) => ({ key: one.name as string, run: commands[one.name] })),
+    entries.map((one) => ({ key: one.id, run: () => go({ page: 'desk', conversation: one.id }) })),
+  ];
+  return { entries, actions, choices: (q ? runs.reverse() : runs).flat() };
+}
+
 export function CommandBar({ open, commands, onClose }: Props) {
   const t = useT();
   const [query, setQuery] = useState('');
   const [active, setActive] = useState(0);
-  const me = useDeskState((state) => state.me.id);
-  const entry = useDeskState((state) => (open ? state.conversations[open] : undefined));
   const q = query.trim();
-  const entries = useDeskState((state) => findEntries(state, q, t), sameItems);
-  const actions = useMemo(() => commandsFor(entry, me).filter((one) => !q || matches(q, t(one.label))), [entry, me, q, t]);
-  const choices = [
-    ...(q ? [] : actions).map((one) => ({ key: one.name, run: commands[one.name] })),
-    ...entries.map((one) => ({ key: one.id, run: () => go({ page: 'desk', conversation: one.id }) })),
-    ...(q ? actions : []).map((one) => ({ key: one.name, run: commands[one.name] })),
-  ];
+  const { entries, actions, choices } = useChoices(open, q, commands);
+  const activeKey = choices[active]?.key;
   useServerSearch(q);
   useEffect(() => setActive(0), [q]);
 
@@ -100,10 +107,9 @@ export function CommandBar({ open, commands, onClose }: Props) {
       setActive((now) => (now + step + choices.length) % Math.max(1, choices.length));
     } else if (event.key === 'Enter') {
       event.preventDefault();
-      choose(choices[active]?.key);
+      choose(activeKey);
     }
   };
-  const activeKey = choices[active]?.key;
   const groups = [
     { title: t('command.actions'), items: actions.map((one) => <ActionOption key={one.name} command={one} active={activeKey === one.name} onChoose={choose} />) },
     { title: t('command.conversations'), items: entries.map((one) => <EntryOption key={one.id} entry={one} active={activeKey === one.id} onChoose={choose} />) },
@@ -112,23 +118,7 @@ export function CommandBar({ open, commands, onClose }: Props) {
 
   return (
     <Modal label={t('command.label')} className={css.dialog} onClose={onClose}>
-      <div className={css.input}>
-        <Search size={17} aria-hidden="true" />
-        <input
-          autoFocus
-          role="combobox"
-          aria-expanded="true"
-          aria-controls="command-list"
-          aria-activedescendant={activeKey ? `command-${activeKey}` : undefined}
-          aria-label={t('command.label')}
-          placeholder={t('command.hint')}
-          value={query}
-          maxLength={200}
-          onChange={(event) => setQuery(event.target.value)}
-          onKeyDown={onKeyDown}
-        />
-        <Keys keys={['Esc']} />
-      </div>
+      <QueryField query={query} activeKey={activeKey} onChange={setQuery} onKeyDown={onKeyDown} />
       <div id="command-list" role="listbox" aria-label={t('command.label')} className={css.list}>
         {groups.filter((group) => group.items.length).map((group) => (
           <div key={group.title} role="group" aria-label={group.title}>
@@ -143,6 +133,34 @@ export function CommandBar({ open, commands, onClose }: Props) {
         <span><Keys keys={['↵']} /> {t('command.choose')}</span>
       </footer>
     </Modal>
+  );
+}
+
+function QueryField({ query, activeKey, onChange, onKeyDown }: {
+  query: string;
+  activeKey: string | undefined;
+  onChange: (query: string) => void;
+  onKeyDown: (event: KeyboardEvent) => void;
+}) {
+  const t = useT();
+  return (
+    <div className={css.input}>
+      <Search size={17} aria-hidden="true" />
+      <input
+        autoFocus
+        role="combobox"
+        aria-expanded="true"
+        aria-controls="command-list"
+        aria-activedescendant={activeKey ? `command-${activeKey}` : undefined}
+        aria-label={t('command.label')}
+        placeholder={t('command.hint')}
+        value={query}
+        maxLength={200}
+        onChange={(event) => onChange(event.target.value)}
+        onKeyDown={onKeyDown}
+      />
+      <Keys keys={['Esc']} />
+    </div>
   );
 }
 

@@ -42,7 +42,7 @@ function Head({ contact, onClose }: { contact: Contact; onClose?: (() => void) |
           <X size={18} />
         </IconButton>
       )}
-      <Avatar id={contact.id} name={contact.name ?? contact.email ?? ''} size="large" online={online} />
+      <Avatar id={contact.id} name={contact.name || contact.email || ''} size="large" online={online} />
       <h2 className={css.name} dir="auto">{contactName(t, contact)}</h2>
       <span className={css.badge} data-verified={contact.verified || undefined} title={t(contact.verified ? 'contact.verified.hint' : 'contact.unverified.hint')}>
         {contact.verified && <BadgeCheck size={14} aria-hidden="true" />}

@@ -38,7 +38,7 @@ export const Row = memo(function Row({ id, selected, reachable, showAssignee }: 
       data-unread={entry.unread > 0 || undefined}
       data-conversation={id}
     >
-      <Avatar id={entry.contact.id} name={entry.contact.name ?? entry.contact.email ?? ''} online={online} />
+      <Avatar id={entry.contact.id} name={entry.contact.name || entry.contact.email || ''} online={online} />
       <span className={css.head}>
         <span className={css.name} dir="auto">{name}</span>
         <span className={css.dot} data-hue={colourIndex(entry.inbox.id, 6)} title={entry.inbox.name} role="img" aria-label={entry.inbox.name} />

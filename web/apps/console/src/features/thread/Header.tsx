@@ -29,7 +29,7 @@ export function Header({ entry, contactShown, onBack, onContact }: Props) {
         <ArrowLeft size={19} />
       </IconButton>
       <button type="button" className={css.who} onClick={onContact} title={t('thread.details')}>
-        <Avatar id={entry.contact.id} name={entry.contact.name ?? entry.contact.email ?? ''} online={online} />
+        <Avatar id={entry.contact.id} name={entry.contact.name || entry.contact.email || ''} online={online} />
         <span className={css.names}>
           <span className={css.name} dir="auto">{name}</span>
           <span className={css.sub}>

@@ -1,5 +1,6 @@
 import { useEffect, type Ref } from 'react';
 import { useT } from '../../i18n';
+import { contactName } from '../../lib/say';
 import { Button } from '../../ui/Button';
 import { useDesk, useDeskState } from '../../ui/context';
 import { Composer, type ComposerHandle } from './Composer';
@@ -32,7 +33,7 @@ export function ThreadPane({ id, contactShown, onBack, onContact, composer }: Pr
     return failed ? <Notice text={t('thread.error')} action={t('list.retry')} onAction={() => void desk.threads.open(id)} /> : <Loading />;
   }
   return (
-    <section id="thread" className={css.pane} aria-label={t('thread.label', { name: entry.contact.name ?? t('contact.anonymous') })} tabIndex={-1}>
+    <section id="thread" className={css.pane} aria-label={t('thread.label', { name: contactName(t, entry.contact) })} tabIndex={-1}>
       <Header entry={entry} contactShown={contactShown} onBack={onBack} onContact={onContact} />
       {!thread || thread.phase === 'loading' ? (
         <Loading />

@@ -2,7 +2,7 @@ import { ArrowDown } from 'lucide-react';
 import { useCallback, useEffect, useMemo } from 'react';
 import { useLanguage, useT } from '../../i18n';
 import { useNow } from '../../lib/now';
-import { activityLine } from '../../lib/say';
+import { activityLine, contactName } from '../../lib/say';
 import { newBelow, threadItems, unsentOf, type Item } from '../../state/select';
 import type { Entry, Thread } from '../../state/state';
 import { sameItems } from '../../state/store';
@@ -30,7 +30,7 @@ export function Timeline({ entry, thread }: { entry: Entry; thread: Thread }) {
 
   return (
     <div className={css.frame}>
-      <div ref={scroll.box} className={css.scroll} onScroll={scroll.onScroll} tabIndex={0} role="log" aria-label={t('thread.label', { name: entry.contact.name ?? '' })}>
+      <div ref={scroll.box} className={css.scroll} onScroll={scroll.onScroll} tabIndex={0} role="log" aria-label={t('thread.label', { name: contactName(t, entry.contact) })}>
         <div ref={scroll.content} className={css.content}>
           {thread.more && <p className={css.earlier}>{thread.loadingEarlier ? t('thread.earlier') : ''}</p>}
           {items.map((item) => (
