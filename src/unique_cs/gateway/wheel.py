@@ -28,10 +28,10 @@ class Wheel:
 
     def ticks(self, milliseconds: int) -> int:
         """How many ticks to wait so that at least `milliseconds` have passed."""
-        return min(self.SLOTS - 1, int(milliseconds / 1000 / self.tick_s) + 2)
+        return int(milliseconds / 1000 / self.tick_s) + 2
 
     def add(self, item: Timed, tick: int) -> None:
-        """Let `item` expire at `tick`, at most `SLOTS` ahead."""
+        """Ask `item` at `tick`; one that is more than `SLOTS` ahead is asked each time round before."""
         item.slot = tick % self.SLOTS
         self._slots[item.slot].add(item)
 
