@@ -124,6 +124,8 @@ class Connection:
             return False
         self.held = deque()
         self.work = asyncio.get_running_loop().create_task(self._run(work))
+        # A task that is cancelled before its first step leaves the work untouched.
+        self.work.add_done_callback(lambda _: work.close())
         return True
 
     async def _run(self, work: Coroutine[Any, Any, None]) -> None:
