@@ -28,7 +28,7 @@ export const MessageRow = memo(function MessageRow({ event, mark, contact, first
   const side = sideOf(event.actor.kind);
   const note = event.data.private === true;
   const own = event.actor.kind === 'agent' && event.actor.id === me;
-  const name = event.actor.name ?? (side === 'in' ? contact : '');
+  const name = event.actor.name || (side === 'in' ? contact : '');
   return (
     <div className={css.message} data-side={side} data-note={note || undefined} data-first={first || undefined} data-seq={event.seq}>
       {first && side === 'out' && (!own || note) && (
