@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from unique_cs.actions.identity import Identity, read_identity
 from unique_cs.actions.tokens import ContactTokens
+from unique_cs.domain.body import is_plain
 from unique_cs.domain.conversation import Conversation
 from unique_cs.errors import Code, UniqueCsError, invalid, not_found
 from unique_cs.ports import Clock, Contact, Contacts, Inbox, Records, Timeline
@@ -107,6 +108,8 @@ async def _held(ports: ContactPorts, inbox: Inbox, token: str) -> Contact | None
 def _updated(contact: Contact, visitor: Visitor, identity: Identity | None) -> Contact:
     """The contact with what is said now; empty says nothing, and attributes are merged."""
     attributes = {**contact.attributes, **visitor.attributes}
+    if not is_plain(attributes):
+        raise invalid("attributes hold JSON values, integers of 64 bits, and not too deep")
     if len(msgspec.json.encode(attributes)) > MAX_ATTRIBUTES:
         raise invalid(f"attributes have at most {MAX_ATTRIBUTES} bytes")
     visit = {key: value[:MAX_VISIT] for key, value in visitor.visit.items() if value}

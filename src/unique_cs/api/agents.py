@@ -1,10 +1,11 @@
 """Agents and inboxes."""
 
 from litestar import Router, get, patch
+from litestar.params import FromPath
 from msgspec import Struct
 
 from unique_cs.actions import agents as use_cases
-from unique_cs.api.deps import Asking, Injected
+from unique_cs.api.deps import Asking, Injected, Sent, strict
 from unique_cs.api.views import AgentView, InboxSecretsView, InboxView, view_agent, view_inbox
 from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import may_administer
@@ -30,30 +31,33 @@ class AgentChange(Struct):
 
 
 @get("/agents", operation_id="list_agents")
-async def list_agents(agent: Asking, deps: Injected) -> Agents:
+async def list_agents(acting: Asking, deps: Injected) -> Agents:
     """List the agents."""
     return Agents([view_agent(each) for each in deps.records.agents()])
 
 
 @patch("/agents/{agent_id:str}", operation_id="change_agent")
-async def change_agent(agent_id: str, data: AgentChange, agent: Asking, deps: Injected) -> AgentView:
+async def change_agent(
+    agent_id: FromPath[str], data: Sent[AgentChange], acting: Asking, deps: Injected
+) -> AgentView:
     """Disable an agent, which closes its connections, or enable it again. Owners and administrators only."""
-    changed = await use_cases.set_disabled(deps.records, agent, parse(agent_id), data.disabled)
+    disabled = strict(AgentChange, data).disabled
+    changed = await use_cases.set_disabled(deps.records, acting, parse(agent_id), disabled)
     if changed.disabled:
         deps.hub.close_principal("agent", changed.id)
     return view_agent(changed)
 
 
 @get("/inboxes", operation_id="list_inboxes")
-async def list_inboxes(agent: Asking, deps: Injected) -> Inboxes:
+async def list_inboxes(acting: Asking, deps: Injected) -> Inboxes:
     """List the inboxes."""
     return Inboxes([view_inbox(each) for each in deps.records.inboxes()])
 
 
 @get("/inboxes/{inbox_id:str}", operation_id="get_inbox")
-async def get_inbox(inbox_id: str, agent: Asking, deps: Injected) -> InboxSecretsView:
+async def get_inbox(inbox_id: FromPath[str], acting: Asking, deps: Injected) -> InboxSecretsView:
     """Show an inbox with the secret that signs its identity tokens. Owners and administrators only."""
-    if not may_administer(agent):
+    if not may_administer(acting):
         raise UniqueCsError(Code.FORBIDDEN, "this is for owners and administrators")
     inbox = deps.records.inbox(parse(inbox_id))
     if inbox is None:

@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from litestar import Router, delete, get, post
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from unique_cs.api.deps import AnyRequest, Asking, Injected, address
+from unique_cs.api.deps import AnyRequest, Asking, Injected, Sent, address, strict
 from unique_cs.api.views import AgentView, Id, Time, view_agent
 from unique_cs.domain.ids import parse
 from unique_cs.errors import Code, UniqueCsError
@@ -50,11 +51,12 @@ class Logins(Struct):
 
 
 @post("/auth/login", operation_id="login", status_code=200, security=[{}])
-async def login(data: LoginRequest, request: AnyRequest, deps: Injected) -> LoginAnswer:
+async def login(data: Sent[LoginRequest], request: AnyRequest, deps: Injected) -> LoginAnswer:
     """Sign an agent in. Attempts are limited by address and by e-mail."""
+    given = strict(LoginRequest, data)
     made = await deps.auth.login(
-        data.email,
-        data.password,
+        given.email,
+        given.password,
         ip=address(request),
         user_agent=request.headers.get("user-agent", ""),
     )
@@ -62,30 +64,30 @@ async def login(data: LoginRequest, request: AnyRequest, deps: Injected) -> Logi
 
 
 @post("/auth/logout", operation_id="logout", status_code=204)
-async def logout(agent: Asking, deps: Injected) -> None:
+async def logout(acting: Asking, deps: Injected) -> None:
     """End this login and close its connections."""
-    await deps.auth.revoke(agent, agent.login)
-    deps.hub.close_login(agent.login)
+    await deps.auth.revoke(acting, acting.login)
+    deps.hub.close_login(acting.login)
 
 
 @get("/auth/sessions", operation_id="list_logins")
-async def sessions(agent: Asking, deps: Injected) -> Logins:
+async def sessions(acting: Asking, deps: Injected) -> Logins:
     """List the agent's own logins."""
-    return Logins([_view(each, agent.login) for each in await deps.auth.logins(agent)])
+    return Logins([_view(each, acting.login) for each in await deps.auth.logins(acting)])
 
 
 @delete("/auth/sessions/{session_id:str}", operation_id="revoke_login", status_code=204)
-async def revoke(session_id: str, agent: Asking, deps: Injected) -> None:
+async def revoke(session_id: FromPath[str], acting: Asking, deps: Injected) -> None:
     """End one of the agent's own logins and close its connections."""
     number = parse(session_id)
-    await deps.auth.revoke(agent, number)
+    await deps.auth.revoke(acting, number)
     deps.hub.close_login(number)
 
 
 @get("/me", operation_id="me")
-async def me(agent: Asking, deps: Injected) -> Me:
+async def me(acting: Asking, deps: Injected) -> Me:
     """Say who is asking."""
-    found = deps.records.agent(agent.id)
+    found = deps.records.agent(acting.id)
     if found is None:
         raise UniqueCsError(Code.UNAUTHORIZED, "the token is not valid")
     return Me(view_agent(found))

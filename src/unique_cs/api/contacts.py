@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 from litestar import Router, get, patch, post
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from unique_cs.actions import contacts as use_cases
 from unique_cs.actions.contacts import Visitor
 from unique_cs.api.conversations import Conversations, Cursor, Limit, list_page
-from unique_cs.api.deps import AnyRequest, Asking, Injected, bearer
+from unique_cs.api.deps import AnyRequest, Asking, Injected, Sent, bearer, strict
 from unique_cs.api.views import ContactView, ConversationView, view_contact, view_conversation
 from unique_cs.domain.events import Actor
 from unique_cs.domain.ids import parse
@@ -63,13 +64,13 @@ class ContactChange(Struct):
 
 
 @post("/contacts/session", operation_id="open_contact_session", status_code=200, security=[{}, {"token": []}])
-async def open_session(data: SessionRequest, request: AnyRequest, deps: Injected) -> SessionAnswer:
+async def open_session(data: Sent[SessionRequest], request: AnyRequest, deps: Injected) -> SessionAnswer:
     """Make a visitor a contact, or find the contact again.
 
     The token of an earlier session, as the bearer token, keeps the contact. An identity token (JWT) of the
     site decides whose contact it is. E-mail and identifier alone prove nothing.
     """
-    visitor = _visitor(data, request.headers.get("user-agent", ""))
+    visitor = _visitor(strict(SessionRequest, data), request.headers.get("user-agent", ""))
     opened = await use_cases.open_contact_session(deps.contact_ports, visitor, bearer(request))
     contact = opened.contact
     actor = Actor("contact", str(contact.id), contact.name)
@@ -100,16 +101,19 @@ def _visitor(data: SessionRequest, user_agent: str) -> Visitor:
 
 
 @get("/contacts/{contact_id:str}", operation_id="get_contact")
-async def get_contact(contact_id: str, principal: Asking, deps: Injected) -> ContactView:
+async def get_contact(contact_id: FromPath[str], principal: Asking, deps: Injected) -> ContactView:
     """Show a contact. A contact sees itself only."""
     return view_contact(await _contact(deps, principal, contact_id))
 
 
 @patch("/contacts/{contact_id:str}", operation_id="change_contact")
-async def change_contact(contact_id: str, data: ContactChange, agent: Asking, deps: Injected) -> ContactView:
+async def change_contact(
+    contact_id: FromPath[str], data: Sent[ContactChange], acting: Asking, deps: Injected
+) -> ContactView:
     """Block a contact, which closes its connections, or let it in again. Agents only."""
-    contact = await _contact(deps, agent, contact_id)
-    changed = await use_cases.set_blocked(deps.contacts, contact, data.blocked)
+    blocked = strict(ContactChange, data).blocked
+    contact = await _contact(deps, acting, contact_id)
+    changed = await use_cases.set_blocked(deps.contacts, contact, blocked)
     if changed.blocked:
         deps.hub.close_principal("contact", changed.id)
     return view_contact(changed)
@@ -117,7 +121,7 @@ async def change_contact(contact_id: str, data: ContactChange, agent: Asking, de
 
 @get("/contacts/{contact_id:str}/conversations", operation_id="list_contact_conversations")
 async def list_of_contact(
-    contact_id: str, principal: Asking, deps: Injected, cursor: Cursor = "", limit: Limit = 50
+    contact_id: FromPath[str], principal: Asking, deps: Injected, cursor: Cursor = "", limit: Limit = 50
 ) -> Conversations:
     """List a contact's conversations, newest activity first. A contact sees its own only."""
     contact = await _contact(deps, principal, contact_id)

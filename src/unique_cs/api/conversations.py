@@ -3,18 +3,19 @@
 from typing import Annotated, Final
 
 from litestar import Router, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from unique_cs.actions import access
 from unique_cs.actions import conversations as use_cases
-from unique_cs.api.deps import Asking, Deps, Injected
+from unique_cs.api.deps import Asking, Deps, Injected, Sent, strict
 from unique_cs.api.views import ConversationView, Id, Status, Time, view_conversation
+from unique_cs.domain.conversation import STATUSES
 from unique_cs.domain.events import Named
 from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import Principal
-from unique_cs.errors import UniqueCsError, not_found
+from unique_cs.errors import UniqueCsError, invalid, not_found
 from unique_cs.ports import ConversationQuery, ConversationRow
 
 CATCH_UP_S = 0.5
@@ -22,13 +23,13 @@ CATCH_UP_S = 0.5
 
 Cursor = Annotated[
     str,
-    Parameter(
-        pattern=r"^([1-9][0-9]{0,18}-[1-9][0-9]{0,18})?$", description="The `cursor` of the page before"
+    QueryParameter(
+        pattern=r"^([1-9][0-9]{0,18}-[1-9][0-9]{0,18})?$(?!\n)", description="The `cursor` of the page before"
     ),
 ]
 _ID: Final = "[1-9][0-9]{0,18}"
 _MAX_ID: Final = 2**63 - 1
-Limit = Annotated[int, Parameter(ge=1, le=100)]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
 class Conversations(Struct):
@@ -61,14 +62,19 @@ class LabelsRequest(Struct):
 async def list_conversations(
     principal: Asking,
     deps: Injected,
-    status: Status | None = None,
+    status: Annotated[str, QueryParameter(pattern=rf"^({'|'.join(STATUSES)})?$(?!\n)")] = "",
     assignee: Annotated[
-        str, Parameter(pattern=f"^(me|none|{_ID})?$", description="`me`, `none` or the id of an agent")
+        str,
+        QueryParameter(
+            pattern=rf"^(me|none|{_ID})?$(?!\n)", description="`me`, `none` or the id of an agent"
+        ),
     ] = "",
-    inbox: Annotated[str, Parameter(pattern=f"^({_ID})?$", description="The id of an inbox")] = "",
+    inbox: Annotated[
+        str, QueryParameter(pattern=rf"^({_ID})?$(?!\n)", description="The id of an inbox")
+    ] = "",
     q: Annotated[
         str,
-        Parameter(
+        QueryParameter(
             max_length=200,
             description="Part of the contact's name, e-mail, identifier, or of the last message",
         ),
@@ -79,7 +85,7 @@ async def list_conversations(
     """List conversations, newest activity first. A contact sees its own only."""
     query = ConversationQuery(
         contact=principal.id if principal.is_contact else None,
-        status=status,
+        status=status or None,
         assignee=_assignee(principal, assignee),
         inbox=_number(inbox) if inbox else None,
         text=q.strip(),
@@ -97,8 +103,11 @@ def _assignee(principal: Principal, wanted: str) -> int | None:
 
 
 def _number(text: str) -> int:
-    """The number in digits; what is too large for an id becomes one that was never issued."""
-    return min(int(text), _MAX_ID)
+    """The id in digits; what is too large for one becomes one that was never issued."""
+    number = parse(text)
+    if not number:
+        raise invalid("an id is 1 to 19 digits")
+    return min(number, _MAX_ID)
 
 
 async def list_page(deps: Deps, principal: Principal, query: ConversationQuery, cursor: str) -> Conversations:
@@ -132,7 +141,9 @@ async def _show(
 
 
 @get("/conversations/{conversation_id:str}", operation_id="get_conversation")
-async def get_conversation(conversation_id: str, principal: Asking, deps: Injected) -> ConversationView:
+async def get_conversation(
+    conversation_id: FromPath[str], principal: Asking, deps: Injected
+) -> ConversationView:
     """Show a conversation."""
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
     return await view_conversation(deps, principal, conversation)
@@ -140,11 +151,12 @@ async def get_conversation(conversation_id: str, principal: Asking, deps: Inject
 
 @post("/conversations/{conversation_id:str}/assign", operation_id="assign_conversation", status_code=200)
 async def assign(
-    conversation_id: str, data: AssignRequest, principal: Asking, deps: Injected
+    conversation_id: FromPath[str], data: Sent[AssignRequest], principal: Asking, deps: Injected
 ) -> ConversationView:
     """Give the conversation to an agent, or to nobody. Agents only; durable with the answer."""
+    wanted = strict(AssignRequest, data).agent
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
-    assignee = _agent(deps, data.agent) if data.agent is not None else None
+    assignee = _agent(deps, wanted) if wanted is not None else None
     await use_cases.assign(deps.timeline, principal, conversation, assignee)
     return await view_conversation(deps, principal, conversation)
 
@@ -158,21 +170,23 @@ def _agent(deps: Deps, wire_id: str) -> Named:
 
 @post("/conversations/{conversation_id:str}/status", operation_id="set_conversation_status", status_code=200)
 async def set_status(
-    conversation_id: str, data: StatusRequest, principal: Asking, deps: Injected
+    conversation_id: FromPath[str], data: Sent[StatusRequest], principal: Asking, deps: Injected
 ) -> ConversationView:
     """Change the status. Agents only; durable with the answer."""
+    wanted = strict(StatusRequest, data)
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
-    await use_cases.set_status(deps.timeline, principal, conversation, data.status, data.until)
+    await use_cases.set_status(deps.timeline, principal, conversation, wanted.status, wanted.until)
     return await view_conversation(deps, principal, conversation)
 
 
 @post("/conversations/{conversation_id:str}/labels", operation_id="set_conversation_labels", status_code=200)
 async def set_labels(
-    conversation_id: str, data: LabelsRequest, principal: Asking, deps: Injected
+    conversation_id: FromPath[str], data: Sent[LabelsRequest], principal: Asking, deps: Injected
 ) -> ConversationView:
     """Replace the labels. Agents only; durable with the answer."""
+    labels = strict(LabelsRequest, data).labels
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
-    await use_cases.set_labels(deps.timeline, principal, conversation, data.labels)
+    await use_cases.set_labels(deps.timeline, principal, conversation, labels)
     return await view_conversation(deps, principal, conversation)
 
 

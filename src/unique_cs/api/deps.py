@@ -2,10 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+import msgspec
 from litestar import Request
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, SkipValidation
 from msgspec import Struct
 
 from unique_cs.actions.auth import Auth
@@ -51,9 +53,18 @@ class Deps(Struct, frozen=True):
     assets: Path = ASSETS
 
 
-Injected = Annotated[Deps, Dependency(skip_validation=True)]
-Asking = Annotated[Principal, Dependency(skip_validation=True)]
+Injected = NamedDependency[SkipValidation[Deps]]
+Asking = NamedDependency[SkipValidation[Principal]]
+T = TypeVar("T")
+Sent = JSONBody[SkipValidation[T]]
+"""A body as it was sent: the framework would take `0` for false and `"7"` for 7; `strict` does not."""
+
 AnyRequest = Request[Any, Any, Any]
+
+
+def strict(kind: type[T], data: T) -> T:
+    """The body as what it was declared to be. Raises `msgspec.ValidationError`, answered with `invalid`."""
+    return msgspec.convert(data, kind)
 
 
 def bearer(request: AnyRequest) -> str:
@@ -70,7 +81,7 @@ async def principal(request: AnyRequest, deps: Injected) -> Principal:
     return await deps.auth.authenticate(token)
 
 
-async def agent(principal: Asking) -> Principal:
+async def acting(principal: Asking) -> Principal:
     """The agent who is asking. Raises `forbidden` for a contact."""
     if principal.is_contact:
         raise UniqueCsError(Code.FORBIDDEN, "this is for agents")

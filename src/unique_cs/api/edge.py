@@ -10,6 +10,9 @@ from unique_cs.domain.flow import KeyedBuckets
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.ports import Clock
 
+_INNER: Final = {"HEAD": "GET", "OPTIONS": problems.ANY_METHOD}
+"""HEAD is GET without the content (RFC 9110 9.3.2). OPTIONS asks for a method that no resource has."""
+
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -45,9 +48,8 @@ class Edge:
         if wait_ms:
             await _refuse(wrapped, wait_ms)
             return
-        # RFC 9110 9.3.2: HEAD is GET without the content.
-        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-        await self._app(inner, receive, wrapped)
+        method = _INNER.get(scope["method"])
+        await self._app({**scope, "method": method} if method else scope, receive, wrapped)
 
     def _wait(self, scope: Scope) -> int:
         if not self._buckets:

@@ -1,16 +1,16 @@
 """A conversation's events, and sending messages."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.openapi import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 from msgspec import Struct
 
 from unique_cs.actions import access
 from unique_cs.actions import messages as use_cases
-from unique_cs.api.deps import AnyRequest, Asking, Injected
+from unique_cs.api.deps import AnyRequest, Asking, Injected, Sent, strict
 from unique_cs.api.views import EventPage, EventView, frame_for
 from unique_cs.domain.body import Body, CustomBody, TypedBody
 from unique_cs.domain.conversation import Conversation
@@ -18,7 +18,8 @@ from unique_cs.domain.permission import Principal
 from unique_cs.ports import Stored, Timeline
 
 JSON = "application/json"
-Position = Annotated[int, Parameter(ge=0, le=2**53 - 1)]
+_END = 2**53 - 1
+Position = Annotated[int, QueryParameter(ge=0, le=_END)]
 
 
 class MessageRequest(Struct):
@@ -28,25 +29,19 @@ class MessageRequest(Struct):
     private: bool = False
 
 
-class _Custom(Struct):
-    body: dict[str, Any]
-
-
-_custom = msgspec.json.Decoder(_Custom)
-
-
 @get(
     "/conversations/{conversation_id:str}/events",
     operation_id="list_events",
     responses={200: ResponseSpec(EventPage, description="A page of events, oldest first")},
 )
 async def list_events(
-    conversation_id: str,
+    conversation_id: FromPath[str],
     principal: Asking,
     deps: Injected,
-    after: Position | None = None,
-    before: Position | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+    request: AnyRequest,
+    after: Position = 0,
+    before: Position = _END,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Response[bytes]:
     """Read a conversation's events, oldest first.
 
@@ -54,11 +49,11 @@ async def list_events(
     """
     timeline = deps.timeline
     conversation = await access.conversation(timeline, principal, conversation_id)
-    last = conversation.durable if before is None else min(before - 1, conversation.durable)
-    if after is None:
-        frames, more = await _newest(timeline, principal, conversation, last, limit)
-    else:
+    last = min(before - 1, conversation.durable)
+    if "after" in request.query_params:
         frames, more = await _following(timeline, principal, conversation, after, last, limit)
+    else:
+        frames, more = await _newest(timeline, principal, conversation, last, limit)
     epoch = msgspec.json.encode(timeline.epoch)
     content = b'{"epoch":%b,"events":[%b],"more":%b}' % (
         epoch,
@@ -107,28 +102,29 @@ def _visible(principal: Principal, stored: list[Stored]) -> list[bytes]:
     responses={201: ResponseSpec(EventView, description="The event; it is durable")},
 )
 async def send_message(
-    conversation_id: str,
-    data: MessageRequest,
+    conversation_id: FromPath[str],
+    data: Sent[MessageRequest],
     principal: Asking,
     request: AnyRequest,
     deps: Injected,
     idempotency_key: Annotated[
         str,
-        Parameter(
-            header="Idempotency-Key",
+        HeaderParameter(
+            name="Idempotency-Key",
             pattern=r"^[\x21-\x7e]{1,255}$",
             description="Names this message for the caller: a repeat gets the same answer and sends nothing",
         ),
     ],
 ) -> Response[bytes]:
     """Send a message. A repeat with another body gets `conflict`."""
-    conversation = await access.conversation(deps.timeline, principal, conversation_id)
-    body: Body = data.body
+    message = strict(MessageRequest, data)
+    body: Body = message.body
     if isinstance(body, CustomBody):
-        body = _custom.decode(await request.body()).body
-    use_cases.check_body(principal, body, data.private, deps.max_text)
+        body = (await request.json())["body"]
+    conversation = await access.conversation(deps.timeline, principal, conversation_id)
+    use_cases.check_body(principal, body, message.private, deps.max_text)
     stored = await use_cases.post_message(
-        deps.timeline, principal, conversation, body, data.private, idempotency_key
+        deps.timeline, principal, conversation, body, message.private, idempotency_key
     )
     return Response(stored.frame, status_code=201, media_type=JSON)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from litestar import Response, Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, SkipValidation
 from litestar.response import Redirect
 from msgspec import Struct
 
@@ -22,7 +24,7 @@ HASHED: Final = re.compile(r"-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$")
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _SOON: Final = "public, max-age=300"
 _SQUEEZED: Final = ("text/", "application/javascript", "application/json", "image/svg")
-_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+_TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
 _POLICY: Final = (
     "default-src 'self'; img-src 'self' data: blob: https: http:; media-src 'self' blob: https: http:; "
     "font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors "
@@ -63,11 +65,14 @@ class Assets:
         return held
 
 
+Held = NamedDependency[SkipValidation[Assets]]
+
+
 def _read(path: Path) -> Asset:
     content = path.read_bytes()
     media_type = _TYPES.get(path.suffix) or guess_type(path.name)[0] or "application/octet-stream"
     if media_type == "text/html":
-        media_type, cache = "text/html; charset=utf-8", "no-store"
+        media_type, cache = "text/html", "no-store"
     else:
         cache = _FOREVER if HASHED.search(path.name) else _SOON
     small = gzip.compress(content, mtime=0) if media_type.startswith(_SQUEEZED) else content
@@ -97,7 +102,7 @@ async def _page(
     """A page of an application; a clear word where the pages are not built."""
     asset = await assets.get(name)
     if asset is None:
-        return Response(_NOT_BUILT, status_code=503, media_type="text/html; charset=utf-8")
+        return Response(_NOT_BUILT, status_code=503, media_type="text/html")
     return _send(request, asset, ancestors)
 
 
@@ -115,7 +120,7 @@ async def home() -> Redirect:
 
 
 @get(["/console", "/console/{path:path}"])
-async def console(request: AnyRequest, assets: Any, path: str = "") -> Response[Any]:
+async def console(request: AnyRequest, assets: Held, path: FromPath[str] = "") -> Response[Any]:
     """The agents' console; its own router knows the pages."""
     name = path.strip("/")
     if "." in name.rpartition("/")[2]:
@@ -124,7 +129,7 @@ async def console(request: AnyRequest, assets: Any, path: str = "") -> Response[
 
 
 @get(["/demo", "/demo/{path:path}"])
-async def demo(request: AnyRequest, assets: Any, path: str = "") -> Response[Any]:
+async def demo(request: AnyRequest, assets: Held, path: FromPath[str] = "") -> Response[Any]:
     """The demo shop."""
     name = path.strip("/")
     return await (
@@ -142,14 +147,14 @@ async def demo_config(deps: Injected) -> dict[str, str]:
 
 
 @get("/widget.js")
-async def loader(request: AnyRequest, assets: Any) -> Response[Any]:
+async def loader(request: AnyRequest, assets: Held) -> Response[Any]:
     """The script that a site embeds."""
     return await _file(assets, request, "loader/widget.js")
 
 
 @get(["/widget", "/widget/{path:path}"])
 async def widget(
-    request: AnyRequest, assets: Any, deps: Injected, path: str = "", inbox: str = ""
+    request: AnyRequest, assets: Held, deps: Injected, path: FromPath[str] = "", inbox: FromQuery[str] = ""
 ) -> Response[Any]:
     """The panel in the loader's frame, and its files."""
     name = path.strip("/")
@@ -159,7 +164,7 @@ async def widget(
 
 
 @get("/chat/{key:str}")
-async def chat(request: AnyRequest, assets: Any, deps: Injected, key: str) -> Response[Any]:
+async def chat(request: AnyRequest, assets: Held, deps: Injected, key: FromPath[str]) -> Response[Any]:
     """The panel as a page of its own."""
     if deps.records.inbox_by_key(key) is None:
         raise not_found("no inbox has this key")

@@ -1,9 +1,11 @@
 """Errors over HTTP: problem documents (RFC 9457), one shape for ours and the framework's."""
 
-from typing import Final
+from traceback import format_exception
+from typing import Any, Final
 
+import msgspec
 from litestar import Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from msgspec import UNSET, Struct, UnsetType
 
 from unique_cs.api.deps import AnyRequest
@@ -11,6 +13,9 @@ from unique_cs.errors import Code, UniqueCsError
 from unique_cs.telemetry import log
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+ANY_METHOD: Final = "?"
+"""Stands for OPTIONS inside: the refusal of a method that cannot be lists those that can, and all of them."""
 
 _TITLES: Final = {
     Code.BAD_FRAME: "The request can't be read",
@@ -64,14 +69,22 @@ def headers_of(problem: Problem) -> dict[str, str]:
     return headers
 
 
-def answer(request: AnyRequest, error: Exception) -> Response[Problem]:
+def answer(request: AnyRequest, error: Exception) -> Response[Any]:
     """Turn any exception into its problem document. What is unexpected is logged and not shown."""
+    if request.method == ANY_METHOD and isinstance(error, MethodNotAllowedException):
+        return Response(None, status_code=204, headers=_allow(error))
     if isinstance(error, UniqueCsError):
         problem, more = describe(error), {}
     elif isinstance(error, HTTPException) and error.status_code < 500:
         problem, more = _refused(error), _allow(error)
+    elif isinstance(error, msgspec.ValidationError):
+        problem, more = _problem(Code.INVALID, 422, str(error)[:300]), {}
+    elif isinstance(error, RecursionError):
+        problem, more = _problem(Code.BAD_FRAME, 400, "the body is nested too deeply"), {}
     else:
-        log.error("a request failed", method=request.method, path=request.url.path, exc_info=error)
+        # Formatted here: what formats it later may print local variables, and so passwords and tokens.
+        trace = "".join(format_exception(error))
+        log.error("a request failed", method=request.method, path=request.url.path, trace=trace)
         problem, more = _problem(Code.INTERNAL, 500, "the request failed; the log says why"), {}
     return Response(
         problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers_of(problem) | more

@@ -12,7 +12,8 @@ UNUSABLE_BODY: Final = (
     f"a custom body holds JSON values, integers of 64 bits, at most {MAX_DEPTH} levels deep"
 )
 
-Url = Annotated[str, Meta(max_length=2_048, pattern=r"^https?://\S+$")]
+# No blank or control character of any dialect of regular expressions: the pattern is in the API's description.
+Url = Annotated[str, Meta(max_length=2_048, pattern=r"^https?://[^\x00-\x20\x7f-\xa0\s\ufeff]+$(?!\n)")]
 Short = Annotated[str, Meta(max_length=300)]
 Text = Annotated[str, Meta(min_length=1)]
 
