@@ -1,0 +1,95 @@
+"""The contract of `Records`, run on every adapter."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from unique_cs.ports import Agent, Inbox, Login, Records
+from unique_cs.storage.records import SqlRecords
+from unique_cs.storage.records_memory import MemoryRecords
+from unique_cs.storage.sql import Database
+
+OWNER = Agent(1, "Owner@example.com", "Owner", "owner", "$argon2id$x")
+INBOX = Inbox(2, "Website", "key-1", "secret", "HS256", ["https://shop.example"])
+LOGIN = Login(10, 1, "ab" * 32, 1_000, 2_000, "curl", "192.0.2.1")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def records(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Records]:
+    if request.param == "memory":
+        yield MemoryRecords()
+        return
+    database = await Database.open(tmp_path / "archive.sqlite")
+    yield await SqlRecords.open(database)
+    await database.close()
+
+
+async def test_new_records_are_empty(records: Records) -> None:
+    assert records.agents() == []
+    assert records.inboxes() == []
+    assert records.inbox_by_key("") is None
+    assert await records.login_by_hash(LOGIN.token_hash) is None
+
+
+async def test_the_first_start_happens_once(records: Records) -> None:
+    assert await records.first_start(OWNER, INBOX)
+    assert not await records.first_start(replace(OWNER, id=8, email="b"), replace(INBOX, id=9, key="k2"))
+    assert records.agents() == [OWNER]
+    assert records.inboxes() == [INBOX]
+    assert records.agent(1) == OWNER
+    assert records.inbox(2) == INBOX
+    assert records.inbox_by_key("key-1") == INBOX
+    assert records.inbox_by_key("key-2") is None
+
+
+async def test_an_agent_is_found_by_e_mail_without_regard_to_case(records: Records) -> None:
+    await records.first_start(OWNER, INBOX)
+    assert records.agent_by_email("owner@EXAMPLE.com") == OWNER
+    assert records.agent_by_email("other@example.com") is None
+
+
+async def test_agents_are_added_and_replaced(records: Records) -> None:
+    await records.first_start(OWNER, INBOX)
+    mei = Agent(5, "mei@example.com", "Mei", "agent")
+    await records.save_agent(mei)
+    await records.save_agent(replace(mei, disabled=True))
+    assert records.agents() == [OWNER, replace(mei, disabled=True)]
+
+
+async def test_logins_are_stored_touched_listed_and_deleted(records: Records) -> None:
+    later = replace(LOGIN, id=11, token_hash="cd" * 32)
+    other = replace(LOGIN, id=12, token_hash="ef" * 32, agent=2)
+    for login in (LOGIN, later, other, replace(LOGIN, last_seen_at=9_000)):
+        await records.save_login(login)
+    assert await records.login_by_hash(LOGIN.token_hash) == replace(LOGIN, last_seen_at=9_000)
+    assert [each.id for each in await records.logins(1)] == [11, 10]
+    await records.delete_login(10)
+    await records.delete_login(10)
+    assert await records.login_by_hash(LOGIN.token_hash) is None
+    assert [each.id for each in await records.logins(1)] == [11]
+
+
+async def test_of_two_nodes_that_start_at_once_one_makes_the_owner(tmp_path: Path) -> None:
+    databases = [await Database.open(tmp_path / "archive.sqlite") for _ in range(2)]
+    first, second = [await SqlRecords.open(database) for database in databases]
+    assert await first.first_start(OWNER, INBOX)
+    assert not await second.first_start(replace(OWNER, id=8, email="b"), replace(INBOX, id=9, key="k2"))
+    assert second.agents() == [OWNER]
+    assert second.inboxes() == [INBOX]
+    for database in databases:
+        await database.close()
+
+
+async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "archive.sqlite")
+    records = await SqlRecords.open(database)
+    await records.first_start(OWNER, INBOX)
+    await records.save_login(LOGIN)
+    await database.close()
+    database = await Database.open(tmp_path / "archive.sqlite")
+    records = await SqlRecords.open(database)
+    assert (records.agents(), records.inboxes()) == ([OWNER], [INBOX])
+    assert await records.login_by_hash(LOGIN.token_hash) == LOGIN
+    await database.close()
