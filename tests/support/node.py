@@ -70,6 +70,10 @@ class TestDisk(MemoryHot):
         """Let flushes end."""
         self._gate.set()
 
+    def flushing(self) -> bool:
+        """Whether flushes end by themselves."""
+        return self._gate.is_set()
+
     def flush(self) -> None:
         assert self._gate.wait(DEADLINE_S)
         if self._dead:
@@ -158,8 +162,9 @@ class Peer:
 
     # Link
 
-    def write(self, data: bytes) -> None:
+    def write(self, frames: list[bytes]) -> None:
         assert self.code is None, "written after the close"
+        data = b"".join(frames)
         while data:
             size = 4 + int.from_bytes(data[:4], "big")
             frame = _decode(data[4:size], self._binary)

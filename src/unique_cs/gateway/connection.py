@@ -177,7 +177,7 @@ class Connection:
         out, self.out = self.out, None
         if out is None or self.closed:
             return False
-        self.link.write(out[0] if len(out) == 1 else b"".join(out))
+        self.link.write(out)
         return True
 
     def writing_paused(self) -> None:

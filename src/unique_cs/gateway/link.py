@@ -13,8 +13,8 @@ from unique_cs.protocol.frames import Advance, ServerFrame
 class Link(Protocol):
     """The transport below a connection. Nothing here blocks or raises."""
 
-    def write(self, data: bytes) -> None:
-        """Send whole frames, made by the connection's `Wire`."""
+    def write(self, frames: list[bytes]) -> None:
+        """Send frames that the connection's `Wire` made, at once and in order."""
 
     def buffered(self) -> int:
         """Bytes that are written and not yet with the kernel."""

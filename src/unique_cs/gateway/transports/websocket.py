@@ -67,8 +67,8 @@ class WebSocketTransport(asyncio.Protocol):
 
     # Link
 
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
+    def write(self, frames: list[bytes]) -> None:
+        self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def buffered(self) -> int:
         return self._transport.get_write_buffer_size()
