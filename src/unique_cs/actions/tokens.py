@@ -15,6 +15,7 @@ AGENT_PREFIX: Final = "uca_"
 _DAY_MS: Final = 86_400_000
 _CLAIM: Final = Layout(">BQQQ")
 _VERSION: Final = 1
+_LENGTH: Final = len(CONTACT_PREFIX) + (_CLAIM.size + sha256().digest_size) * 4 // 3
 _PURPOSE: Final = b"unique-cs contact token\x00"
 
 
@@ -56,7 +57,7 @@ class ContactTokens:
 
 def _decode(token: str) -> bytes:
     """Return the bytes of a contact's token; empty if it cannot be one."""
-    if not token.startswith(CONTACT_PREFIX):
+    if not token.startswith(CONTACT_PREFIX) or len(token) != _LENGTH:
         return b""
     try:
         return b64decode(token[len(CONTACT_PREFIX) :], b"-_", validate=True)
