@@ -1,5 +1,6 @@
 """The hot tier: an ordered byte map on local disk (RocksDB), with atomic batches and group fsync."""
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,8 +96,10 @@ class RocksHot:
         return usage.free, usage.total
 
     def reopen(self) -> None:
-        """Close and open again: what is read afterwards is what the disk has."""
-        self._db.close()
+        """Close and open again: what is read afterwards is what the disk has. Repeat it until it succeeds."""
+        # A store that failed says so once more while it closes.
+        with contextlib.suppress(Exception):
+            self._db.close()
         self._db = self._open()
 
     def close(self) -> None:
