@@ -120,12 +120,13 @@ async def small_disk(folder: Path, megabytes: int) -> AsyncIterator[SmallDisk]:
         disk.close()
 
 
+@pytest.mark.parametrize("reserve", ["16", "1"], ids=["stopped at the reserve", "stopped by the disk"])
 @pytest.mark.parametrize("killed", [False, True], ids=["alive", "killed while full"])
-async def test_a_full_disk_refuses_keeps_and_recovers(tmp_path: Path, killed: bool) -> None:
+async def test_a_full_disk_refuses_keeps_and_recovers(tmp_path: Path, killed: bool, reserve: str) -> None:
     async with small_disk(tmp_path / "disk", 192) as disk:
         server = ServerProcess(
             tmp_path / "disk" / "data",
-            environ={"UNIQUE_CS_RATE_LIMITS": "off", "UNIQUE_CS_DISK_RESERVE_MB": "16"},
+            environ={"UNIQUE_CS_RATE_LIMITS": "off", "UNIQUE_CS_DISK_RESERVE_MB": reserve},
             prefix=disk.prefix,
         )
         server.log = tmp_path / "server.log"
