@@ -6,6 +6,7 @@ import random
 from collections.abc import Coroutine
 from typing import Any
 
+from unique_cs.errors import OutcomeUnknown
 from unique_cs.gateway.gateway import Authenticate, Gateway, Limits
 from unique_cs.ports import Archive, Clock, Entry
 from unique_cs.protocol import close
@@ -93,7 +94,8 @@ class Node:
 
     async def close(self) -> None:
         """Make everything accepted durable, stop, and close the hot tier."""
-        await self.timeline.group.drain()
+        with contextlib.suppress(OutcomeUnknown):
+            await self.timeline.group.drain()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -91,6 +91,9 @@ class GroupCommit:
     def durable(self) -> asyncio.Future[None]:
         """A future that ends when the current group is durable, or fails with `OutcomeUnknown`."""
         future: asyncio.Future[None] = self._loop.create_future()
+        if self._failed:
+            future.set_exception(OutcomeUnknown())
+            return future
         entry = Entry(None, None, b"", 0)
         entry.settle = lambda result: _finish(future, result)
         self._entries.append(entry)
@@ -141,15 +144,21 @@ class GroupCommit:
     def _fail(self, entries: list[Entry], error: BaseException) -> None:
         self._failed = True
         self.refusal = "the store failed and is being opened again"
+        self._drop(entries)
+        self.on_failure(error if isinstance(error, Exception) else RuntimeError(str(error)))
+
+    def _drop(self, entries: list[Entry]) -> None:
+        """Tell everybody who waits that the outcome is unknown, and forget what was asked for."""
         unknown = entries + self._entries
         self._puts, self._deletes, self._entries, self._then, self._references = [], [], [], [], []
         for entry in unknown:
             if entry.settle is not None:
                 entry.settle(OutcomeUnknown())
-        self.on_failure(error if isinstance(error, Exception) else RuntimeError(str(error)))
 
     def recovered(self) -> None:
         """The store was opened again and heads were read back: accept."""
+        # What was asked for meanwhile came from heads that may have been wrong.
+        self._drop([])
         self._busy = self._scheduled = self._failed = False
         self.number = self.durable_number = self._last_number()
         self.refusal = self._blocked
@@ -161,7 +170,7 @@ class GroupCommit:
 
     async def drain(self) -> None:
         """Return when everything accepted so far is durable."""
-        if self._busy or self._scheduled:
+        if (self._busy or self._scheduled) and not self._failed:
             await self.durable()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Draft
 from unique_cs.domain.events import MESSAGE_CREATED, Actor, Event, Named, visibility
 from unique_cs.domain.permission import Principal
-from unique_cs.errors import Code, Replaced, UniqueCsError
+from unique_cs.errors import Code, Replaced, StorageUnavailable, UniqueCsError
 from unique_cs.ports import Answer, Archive, Clock, Contact, Entry, Stored
 from unique_cs.protocol.session import Session, Verdict
 from unique_cs.storage import keys, rows
@@ -119,6 +119,8 @@ class EmbeddedTimeline:
         """Give the drafts the next places; return the entry of the last one."""
         if self.group.refusal:
             self.group.admit()
+        if conversation.seq and self._conversations.get(conversation.id) is not conversation:
+            raise StorageUnavailable("the store was opened again meanwhile", 100)
         if session is not None:
             _check(session, n)
         plain = len(drafts) == 1 and drafts[0].name == MESSAGE_CREATED
@@ -247,6 +249,10 @@ class EmbeddedTimeline:
         self._put_session(session)
         await self.group.durable()
         return session, mine
+
+    async def session(self, principal: Principal, wire_id: str) -> Session | None:
+        """Return the actor's session, or None if there is none of that id that is the actor's."""
+        return self._resume(principal, wire_id)
 
     def _put_session(self, session: Session) -> None:
         who, now = session.principal, self._clock.now_ms()
