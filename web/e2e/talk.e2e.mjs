@@ -137,8 +137,8 @@ describe('visitor and agent', () => {
     await page.getByText('Connection lost').waitFor({ timeout: 2_000 });
     await say(page, 'in the tunnel');
     await context.setOffline(false);
-    await expect.poll(() => page.locator('.mark.sending').count(), WAIT).toBe(0);
-    expect(await said(await conversationOf('before the tunnel'))).toEqual(['before the tunnel', 'in the tunnel']);
+    const id = await conversationOf('before the tunnel');
+    await expect.poll(() => said(id), WAIT).toEqual(['before the tunnel', 'in the tunnel']);
   });
 });
 
@@ -220,6 +220,26 @@ describe('two tabs', () => {
     await desk.say(id, 'hello, second tab');
     await expect.poll(() => texts(two), WAIT).toEqual(['from one', 'from two', 'still here', 'hello, second tab']);
     expect(await said(id)).toEqual(['from one', 'from two', 'still here', 'hello, second tab']);
+  });
+
+  it('do not wait for a first one that does not answer', async () => {
+    const context = await person();
+    const one = await visitor(context);
+    await say(one, 'before the frost');
+    await one.locator('.mark.sent').waitFor();
+    const two = await visitor(context);
+    await expect.poll(() => texts(two), WAIT).toEqual(['before the frost']);
+    const busy = one.evaluate(() => {
+      for (const end = Date.now() + 9_000; Date.now() < end; );
+    });
+    await say(two, 'in the frost');
+    const id = await conversationOf('before the frost');
+    await expect.poll(() => said(id), WAIT).toEqual(['before the frost', 'in the frost']);
+    expect(two.sockets).toHaveLength(1);
+    await busy;
+    await say(one, 'thawed');
+    await expect.poll(() => said(id), WAIT).toEqual(['before the frost', 'in the frost', 'thawed']);
+    for (const page of [one, two]) await expect.poll(() => texts(page), WAIT).toEqual(['before the frost', 'in the frost', 'thawed']);
   });
 
   const type = (payload) => JSON.parse(payload).type;

@@ -123,6 +123,7 @@ describe('the panel', () => {
     await page.locator('textarea').fill('Are you there?');
     await page.locator('textarea').press('Enter');
     await page.locator('.mark.sending').waitFor();
+    await expect.poll(() => stage.frames.filter((it) => it.type === 'send').length).toBe(1);
     const socket = stage.sockets.at(-1);
     socket.send(JSON.stringify({ type: 'subscribed', conversation: '8001', epoch: 'E', seq: 0 }));
     socket.send(JSON.stringify({ type: 'sent', n: 1, id: '5', conversation: '8001', seq: 1, time: Date.now() }));
@@ -154,8 +155,8 @@ describe('the panel', () => {
     await page.locator('textarea').fill('still here');
     await page.locator('textarea').press('Enter');
     await page.locator('.mark.sending').waitFor();
-    stage.online = true;
     await page.getByRole('button', { name: 'Try now' }).click();
+    stage.online = true;
     await page.locator('.mark.sent').last().waitFor();
     expect(await page.getByText('still here').count()).toBe(1);
   });

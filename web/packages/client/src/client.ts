@@ -238,6 +238,7 @@ export class Client implements Messaging {
     const stored = this.#store?.then((store) => store.apply({ put: [entry] })).catch(() => undefined);
     this.#stored = Promise.all([this.#stored, stored]);
     void stored?.then(() => this.#ask('send', entry));
+    this.#expectLeader();
   }
 
   #heard(message: TabMessage): void {
