@@ -9,9 +9,10 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
+from litestar.types import ASGIApp
 from prometheus_client import generate_latest
 
 from unique_cs.actions.auth import Auth
@@ -28,6 +29,7 @@ from unique_cs.gateway.echo import admit_echo
 from unique_cs.gateway.gateway import Limits
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
 from unique_cs.gateway.server import HttpServer, listen
+from unique_cs.gateway.transports.http_stream import HttpStream
 from unique_cs.gateway.transports.websocket import WebSocketTransport, choose_subprotocol
 from unique_cs.jobs.watch import Watch
 from unique_cs.node import Node
@@ -135,12 +137,22 @@ class App:
         if settings.echo:
             routes |= {"/ws/echo": admit_echo, "/": admit_echo}
         return HttpServer(
-            create_api(self._deps()),
+            self._with_fallback(create_api(self._deps())),
             sockets,
             Upgrades(routes, OriginPolicy(_names(settings.allowed_origins), proxies), proxies),
             trusted_proxies=_names(settings.trusted_proxies),
             tls=_tls(settings),
         )
+
+    def _with_fallback(self, api: ASGIApp) -> ASGIApp:
+        """The API, with the HTTP fallback of the wire beside it."""
+        stream = HttpStream(self._gateway, self._auth.authenticate)
+
+        async def serve_either(scope: Any, receive: Any, send: Any) -> None:
+            fallback = scope["type"] == "http" and stream.takes(scope["path"])
+            await (stream if fallback else api)(scope, receive, send)
+
+        return serve_either
 
     def _admit(self, request: UpgradeRequest, address: str) -> Accept | Refusal:
         refused = self._gateway.admit(address)

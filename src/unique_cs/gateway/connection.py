@@ -149,6 +149,11 @@ class Connection:
             self.paused = False
             self.link.resume_reading()
 
+    async def idle(self) -> None:
+        """Return when no frame is being worked on and none is held back."""
+        while self.work is not None:
+            await asyncio.wait([self.work])
+
     # Out
 
     def put(self, data: bytes) -> None:
@@ -255,6 +260,21 @@ class Connection:
             return deadline
         self.close(close.CONNECT_TIMEOUT if self.session is None else close.HEARTBEAT_MISSED)
         return 0
+
+
+class Courier(Connection):
+    """Carries frames for a session that another connection holds, or nobody now; it hears no events."""
+
+    __slots__ = ()
+
+    def carry_for(self, session: Session) -> None:
+        """Work on frames as the session's newest connection would."""
+        self.session, self.c = session, session.c
+
+    def _end(self) -> None:
+        # The session stays with its holder.
+        self.session = None
+        super()._end()
 
 
 _ON_CONNECT: Final = {
