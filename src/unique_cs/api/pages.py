@@ -18,8 +18,8 @@ from unique_cs.api.deps import AnyRequest, Deps, Injected
 from unique_cs.errors import not_found
 from unique_cs.ports import Inbox
 
-HASHED: Final = re.compile(r"-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$")
-"""Names of files that change their name with their content."""
+HASHED: Final = re.compile(r"/assets/[^/]+-[A-Za-z0-9_-]{8}\.[a-z0-9]+$")
+"""Files that change their name with their content, as Vite names them."""
 
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _SOON: Final = "public, max-age=300"
@@ -74,7 +74,7 @@ def _read(path: Path) -> Asset:
     if media_type == "text/html":
         media_type, cache = "text/html", "no-store"
     else:
-        cache = _FOREVER if HASHED.search(path.name) else _SOON
+        cache = _FOREVER if HASHED.search(path.as_posix()) else _SOON
     small = gzip.compress(content, mtime=0) if media_type.startswith(_SQUEEZED) else content
     etag = f'"{sha256(content).hexdigest()[:24]}"'
     return Asset(content, small if len(small) < len(content) else b"", media_type, etag, cache)

@@ -35,6 +35,14 @@ async def test_without_a_valid_token_nothing_is_shown(harness: Harness) -> None:
     assert is_problem(await harness.anyone.get("me", headers=basic), 401, "unauthorized")
 
 
+async def test_a_token_in_the_address_is_not_looked_at(harness: Harness) -> None:
+    agent = await harness.agent()
+    for name in ("token", "access_token", "authorization"):
+        answer = await harness.anyone.get("me", params={name: agent.token})
+        assert is_problem(answer, 401, "unauthorized")
+        assert agent.token not in answer.text
+
+
 async def test_signing_out_ends_the_login_and_its_connections(harness: Harness) -> None:
     agent = await harness.agent()
     [session] = (await agent.ok("GET", "auth/sessions"))["sessions"]

@@ -12,6 +12,7 @@ FILES = {
     "console/index.html": "<title>console</title>",
     "console/assets/index-B1x_9-Zq.js": "let console = 1;\n" * 200,
     "console/favicon.svg": "<svg/>",
+    "console/apple-touch-icon.png": "no hash",
     "demo/index.html": "<title>demo</title>",
     "loader/widget.js": "let loader = 1;",
     "widget/index.html": "<title>widget</title>",
@@ -81,6 +82,8 @@ async def test_hashed_files_stay_forever_and_pages_are_never_kept(assets: Path) 
         hashed = await harness.anyone.get("/console/assets/index-B1x_9-Zq.js")
         assert "immutable" in hashed.headers["cache-control"]
         assert hashed.headers["content-type"] == "text/javascript; charset=utf-8"
+        icon = await harness.anyone.get("/console/apple-touch-icon.png")
+        assert icon.headers["cache-control"] == "public, max-age=300"
         for page in ("/console/", "/chat/shop", "/demo/"):
             assert (await harness.anyone.get(page)).headers["cache-control"] == "no-store"
         loader = await harness.anyone.get("/widget.js")
