@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
 
-BLOCK_CACHE = 4 << 20
+BLOCK_CACHE = 1 << 20
 
 
 class Hot(Protocol):
@@ -51,7 +51,9 @@ class RocksHot:
         blocks = BlockBasedOptions()
         blocks.set_block_cache(Cache(BLOCK_CACHE))
         options.set_block_based_table_factory(blocks)
-        return Rdict(str(self._folder), options)
+        # Named, for a database that exists takes the options of an unnamed family from its own files, which
+        # know nothing of the cache and keep the sizes that it was made with.
+        return Rdict(str(self._folder), options, column_families={"default": options})
 
     def write(self, puts: Sequence[tuple[bytes, bytes]], deletes: Sequence[bytes] = ()) -> None:
         """Apply the batch; it is durable after the next `flush`."""
