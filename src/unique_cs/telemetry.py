@@ -63,7 +63,6 @@ class Metrics:
             "unique_cs_disk_free_bytes", "Free space of the data folder", registry=registry
         )
 
-
     def counted_in(self) -> int:
         """Messages that came in since the start."""
         return int(self._inbound)

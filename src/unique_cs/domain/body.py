@@ -12,7 +12,7 @@ UNUSABLE_BODY: Final = (
     f"a custom body holds JSON values, integers of 64 bits, at most {MAX_DEPTH} levels deep"
 )
 
-# No blank or control character of any dialect of regular expressions: the pattern is in the API's description.
+# No blank or control character in any dialect of regular expressions: the pattern is in the API's page too.
 Url = Annotated[str, Meta(max_length=2_048, pattern=r"^https?://[^\x00-\x20\x7f-\xa0\s\ufeff]+$(?!\n)")]
 Short = Annotated[str, Meta(max_length=300)]
 Text = Annotated[str, Meta(min_length=1)]
@@ -95,7 +95,7 @@ def text_of(body: Body) -> str:
 
 
 def is_plain(value: Any, depth: int = MAX_DEPTH) -> bool:
-    """Say whether every codec can carry a value: JSON's types, integers of 64 bits, `depth` levels at most."""
+    """Say whether every codec can carry it: JSON's types, integers of 64 bits, `depth` levels at most."""
     if isinstance(value, dict):
         return depth > 0 and all(
             isinstance(key, str) and is_plain(each, depth - 1) for key, each in value.items()

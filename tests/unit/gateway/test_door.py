@@ -191,7 +191,7 @@ def alive(kind: type) -> int:
 async def until_gone(kind: type) -> None:
     """Wait until no object of a type is left, without help from the collector."""
     async with asyncio.timeout(PATIENCE):
-        while alive(kind):  # noqa: ASYNC110  # nothing tells when an object is freed
+        while alive(kind):  # nothing tells when an object is freed
             await asyncio.sleep(0.01)
 
 
