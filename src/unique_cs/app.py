@@ -160,7 +160,10 @@ class App:
             status, seconds = refused
             return Refusal(status, "Too many connections, come back later.", retry_after=seconds)
         chosen = choose_subprotocol(request.subprotocols)
-        return Accept(WebSocketTransport(self._gateway, chosen, sys.intern(address)), chosen)
+        transport = WebSocketTransport(
+            self._gateway, chosen, sys.intern(address), from_page=request.origin is not None
+        )
+        return Accept(transport, chosen)
 
     def _deps(self) -> Deps:
         settings, node = self._settings, self._node

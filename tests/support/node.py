@@ -112,6 +112,7 @@ class Peer:
         self.holds = False
         self.code: int | None = None
         self.paused = self.aborted = False
+        self.pings = 0
         self.connected: Frame = {}
         self.connection = Connection(house.gateway, self, WIRES[codec.name], address)
 
@@ -185,6 +186,9 @@ class Peer:
     def abort(self) -> None:
         self.aborted = True
         self.connection.lost()
+
+    def ping(self) -> None:
+        self.pings += 1
 
     def pause_reading(self) -> None:
         self.paused = True

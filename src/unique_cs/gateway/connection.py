@@ -9,6 +9,7 @@ from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.flow import TokenBucket
 from unique_cs.errors import Code, OutcomeUnknown, Replaced, UniqueCsError
 from unique_cs.gateway.link import Link, Wire
+from unique_cs.gateway.wheel import Timed
 from unique_cs.protocol import close, frames
 from unique_cs.protocol.close import CloseCode
 from unique_cs.protocol.codec import BadFrame
@@ -40,7 +41,7 @@ class Subscription:
         self.live = position == conversation.durable
 
 
-class Connection:
+class Connection(Timed):
     """State machine: new, then ready once `session` is set, then closed.
 
     Frames are worked on strictly one after another: while `work` runs, later ones wait in `held`.
@@ -60,13 +61,13 @@ class Connection:
         "seen",
         "session",
         "signals",
-        "slot",
         "subscriptions",
         "wire",
         "work",
     )
 
     def __init__(self, gateway: "Gateway", link: Link, wire: Wire, address: str) -> None:
+        super().__init__()
         self.gateway = gateway
         self.link = link
         self.wire = wire
@@ -81,7 +82,6 @@ class Connection:
         self.bucket: TokenBucket | None = None
         self.signals: TokenBucket | None = None
         self.closed = self.paused = False
-        self.slot = 0
         self.seen = gateway.wheel.tick
         gateway.opened(self)
 
@@ -255,10 +255,17 @@ class Connection:
         if self.closed:
             self.link.abort()
             return 0
-        deadline = self.seen + (gateway.connect_ticks if self.session is None else gateway.silence_ticks)
+        if self.session is None:
+            return self._expire_at(self.seen + gateway.connect_ticks, tick, close.CONNECT_TIMEOUT)
+        if tick < self.seen + gateway.heartbeat_ticks:
+            return self.seen + gateway.heartbeat_ticks
+        self.link.ping()
+        return self._expire_at(self.seen + gateway.silence_ticks, tick, close.HEARTBEAT_MISSED)
+
+    def _expire_at(self, deadline: int, tick: int, code: CloseCode) -> int:
         if tick < deadline:
             return deadline
-        self.close(close.CONNECT_TIMEOUT if self.session is None else close.HEARTBEAT_MISSED)
+        self.close(code)
         return 0
 
 

@@ -57,10 +57,12 @@ class Gateway:
         self.clock = clock
         self.limits = limits
         self.rng = rng
-        self.hub = Hub(clock)
         self.draining = False
-        self.wheel = Wheel(min(1.0, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000))
+        tick_s = min(1.0, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000)
+        self.wheel: Wheel[Connection] = Wheel(tick_s)
+        self.hub = Hub(clock, self.wheel)
         self.connect_ticks = self.wheel.ticks(limits.connect_timeout_ms)
+        self.heartbeat_ticks = self.wheel.ticks(limits.heartbeat_ms)
         self.silence_ticks = self.wheel.ticks(2 * limits.heartbeat_ms)
         self.goodbye_ticks = self.wheel.ticks(2_000)
         self.sends_by_ip = KeyedBuckets(limits.sends_per_ip, 2 * limits.sends_per_ip)
@@ -75,7 +77,7 @@ class Gateway:
 
     def admit(self, address: str) -> tuple[int, int] | None:
         """None lets a handshake in; else (HTTP status, seconds to wait)."""
-        if self.draining or len(self.hub.connections) >= self.limits.max_connections:
+        if self.draining or self.hub.open >= self.limits.max_connections:
             return 503, 1 + self.rng.randrange(5)
         if not self.limits.rates:
             return None
@@ -87,17 +89,16 @@ class Gateway:
         """A transport made a connection."""
         self._transports += 1
         self._empty.clear()
-        self.hub.connections.add(connection)
+        self.hub.open += 1
         self.wheel.add(connection, self.wheel.tick + self.connect_ticks)
 
     def wait_for_goodbye(self, connection: Connection) -> None:
         """We closed: give the client a moment to close too."""
-        self.wheel.discard(connection)
         self.wheel.add(connection, self.wheel.tick + self.goodbye_ticks)
 
     def ended(self, connection: Connection) -> None:
         """Nothing more goes in or out of the connection."""
-        self.hub.connections.discard(connection)
+        self.hub.open -= 1
         self.hub.slow.discard(connection)
         entrance.leave(self, connection)
 
@@ -112,13 +113,13 @@ class Gateway:
         """When to come back, spread so that not all come at once."""
         if not code.reconnect:
             return 0
-        spread = 1_000 + len(self.hub.connections) // 5
+        spread = 1_000 + self.hub.open // 5
         return 200 + self.rng.randrange(spread)
 
     async def drain(self, timeout_s: float) -> None:
         """Let nobody in any more, send everybody away with 4503, and wait until they are gone."""
         self.draining = True
-        for number, connection in enumerate(list(self.hub.connections)):
+        for number, connection in enumerate(self.hub.connections):
             connection.close(close.DRAINING)
             if number % 200 == 199:
                 await asyncio.sleep(0)

@@ -8,6 +8,7 @@ from unique_cs.domain.permission import Principal
 from unique_cs.gateway.connection import Connection, Subscription
 from unique_cs.gateway.desk import Desk
 from unique_cs.gateway.link import Wire
+from unique_cs.gateway.wheel import Wheel
 from unique_cs.ports import Clock, Entry
 from unique_cs.protocol import close, frames
 from unique_cs.telemetry import metrics
@@ -16,15 +17,22 @@ from unique_cs.telemetry import metrics
 class Hub:
     """Delivers durable entries and signals to the connections of this node."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, wheel: Wheel[Connection]) -> None:
+        """`wheel` holds every connection until its transport is gone."""
         self._clock = clock
+        self._wheel = wheel
         self._loop = asyncio.get_running_loop()
         self._contacts: dict[int, tuple[Connection, ...]] = {}
         self._dirty: list[Connection] = []
-        self.connections: set[Connection] = set()
+        self.open = 0
         self.slow: set[Connection] = set()
         self.desk = Desk(self)
         self.outbound = 0
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Those that are not closed; `open` is their number."""
+        return [each for each in self._wheel.items() if not each.closed]
 
     # One write per connection and tick
 
@@ -168,20 +176,20 @@ class Hub:
 
     def close_principal(self, kind: str, principal_id: int) -> None:
         """Close every connection of an actor who was blocked or disabled, with 4403."""
-        for connection in list(self.connections):
+        for connection in self.connections:
             principal = connection.session.principal if connection.session else None
             if principal is not None and (principal.kind, principal.id) == (kind, principal_id):
                 connection.close(close.FORBIDDEN)
 
     def close_login(self, login: int) -> None:
         """Close every connection of a login that was ended, with 4401."""
-        for connection in list(self.connections):
+        for connection in self.connections:
             if connection.session is not None and connection.session.principal.login == login:
                 connection.close(close.UNAUTHORIZED)
 
     def close_all(self, code: close.CloseCode) -> None:
         """Close every connection."""
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.close(code)
 
 

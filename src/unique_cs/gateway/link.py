@@ -25,6 +25,9 @@ class Link(Protocol):
     def abort(self) -> None:
         """End at once."""
 
+    def ping(self) -> None:
+        """Ask a silent client for a sign of life, where the transport can and the client may need it."""
+
     def pause_reading(self) -> None:
         """Read nothing until `resume_reading`."""
 

@@ -105,6 +105,18 @@ async def test_transports_sign_of_life(house: House) -> None:
     assert peer.code is None
 
 
+async def test_silent_client_is_asked(house: House) -> None:
+    """A client that missed a heartbeat is asked for a sign of life once before it is closed."""
+    peer = await house.visitor()
+    await house.advance(24)
+    assert peer.pings == 0
+    await house.advance(4)
+    assert peer.pings == 1
+    peer.connection.alive()
+    await house.advance(45)
+    assert (peer.pings, peer.code) == (2, None)
+
+
 async def test_heartbeat_beside_a_short_connect_timeout() -> None:
     """The silence that is allowed does not depend on other deadlines."""
     async with open_house(connect_timeout_ms=100) as house:

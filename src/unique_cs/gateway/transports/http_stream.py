@@ -87,6 +87,9 @@ class _Mailbox:
     def abort(self) -> None:
         self.close(0, "")
 
+    def ping(self) -> None:
+        """A stream's client sends its own heartbeats."""
+
     def pause_reading(self) -> None:
         """A request's body was read already."""
 

@@ -8,7 +8,15 @@ from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.link import Wire
 from unique_cs.protocol import close
 from unique_cs.protocol.codec import JSON, MSGPACK
-from unique_cs.protocol.websocket import CLOSED, TOO_LARGE, Binary, WebSocket, frame_binary, frame_text
+from unique_cs.protocol.websocket import (
+    CLOSED,
+    TOO_LARGE,
+    Binary,
+    WebSocket,
+    frame_binary,
+    frame_ping,
+    frame_text,
+)
 
 WIRES: Final = {
     None: Wire(JSON, frame_text),
@@ -20,12 +28,16 @@ WIRES: Final = {
 class WebSocketTransport(asyncio.Protocol):
     """The protocol of one accepted WebSocket, and the `Link` of its connection."""
 
-    __slots__ = ("_connection", "_engine", "_transport")
+    __slots__ = ("_connection", "_engine", "_from_page", "_transport")
 
     _transport: asyncio.Transport
     _connection: Connection
 
-    def __init__(self, gateway: Gateway, subprotocol: str | None, address: str) -> None:
+    def __init__(
+        self, gateway: Gateway, subprotocol: str | None, address: str, *, from_page: bool = False
+    ) -> None:
+        """`from_page`: a browser made the connection."""
+        self._from_page = from_page
         self._engine = WebSocket(gateway.limits.max_frame)
         self._connection = Connection(gateway, self, WIRES[subprotocol], address)
 
@@ -79,6 +91,12 @@ class WebSocketTransport(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
+
+    def ping(self) -> None:
+        # Browsers slow the timers of hidden pages to one a minute, and answer pings by themselves.
+        # Other clients keep their own time.
+        if self._from_page:
+            self._transport.write(frame_ping())
 
     def pause_reading(self) -> None:
         self._transport.pause_reading()
