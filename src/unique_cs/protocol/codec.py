@@ -1,5 +1,6 @@
 """Codecs: bytes of one message <-> frame. JSON is the default; msgpack is a subprotocol of the WebSocket."""
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -43,6 +44,9 @@ _TYPES: Final = frozenset(
         frames.Ping,
     )
 )
+
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 class Codec:
@@ -95,7 +99,7 @@ class Codec:
 
     def _explain(self, payload: bytes, error: Exception) -> InvalidSend:
         try:
-            shell: _Shell = self._shell.decode(payload)
+            shell = self._read_shell(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as worse:
             raise BadFrame("a frame is an object with a type") from worse
         if shell.type not in _TYPES:
@@ -105,6 +109,17 @@ class Codec:
         if shell.type == "connect":
             raise BadFrame(str(error)[:300]) from error
         raise UniqueCsError(Code.INVALID, str(error)[:300]) from error
+
+    def _read_shell(self, payload: bytes) -> _Shell:
+        """The type and number of a frame that can't be read as a whole."""
+        try:
+            shell: _Shell = self._shell.decode(payload)
+        except msgspec.DecodeError:
+            if self.binary:
+                raise
+            # Half of a surrogate pair, as a cut emoji leaves it, is no text; the rest can be read.
+            shell = self._shell.decode(_SURROGATE.sub(b"?", payload))
+        return shell
 
 
 JSON: Final = Codec("unique-cs.v1", False, msgspec.json)
