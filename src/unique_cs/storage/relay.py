@@ -16,7 +16,7 @@ from unique_cs.storage.hot import Hot
 from unique_cs.storage.timeline import EmbeddedTimeline
 from unique_cs.telemetry import log, metrics
 
-BATCH = 2_000
+BATCH = 5_000
 """Events of one transaction, about."""
 
 RETRY_S = 1.0
