@@ -89,7 +89,7 @@ class Node:
         if self.gateway is not None:
             hub = self.gateway.hub
             hub.desk.announce()
-            metrics.connections.set(len(hub.connections))
+            metrics.connections.set(hub.open)
             metrics.queue_bytes.set(sum(each.link.buffered() for each in hub.slow))
 
     async def close(self) -> None:

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.node import FakeClock, turns
-from unique_cs.gateway.wheel import Wheel
+from unique_cs.gateway.wheel import Timed, Wheel
 
 
-class Deadline:
+class Deadline(Timed):
     """Notes when it is asked, and answers with the deadlines it was given."""
 
-    def __init__(self, wheel: Wheel, *later: int) -> None:
-        self.slot = 0
+    def __init__(self, wheel: "Wheel[Deadline]", *later: int) -> None:
+        super().__init__()
         self.asked: list[int] = []
         self._wheel = wheel
         self._later = list(later)
@@ -28,7 +28,7 @@ class Turning:
 
     def __init__(self, clock: FakeClock, tick_s: float) -> None:
         self.clock = clock
-        self.wheel = Wheel(tick_s)
+        self.wheel: Wheel[Deadline] = Wheel(tick_s)
 
     async def turn(self, ticks: int) -> None:
         """Let this many ticks pass."""
