@@ -171,7 +171,7 @@ class SimServer:
         contact = Contact(number, 1, name)
         await self.node.contacts.save_contact(contact)
         actor = Actor("contact", str(number), name)
-        self.principals[name] = Principal("contact", number, actor, 1)
+        self.principals[name] = Principal("contact", number, actor)
         return name
 
     def add_agent(self, number: int) -> str:

@@ -231,7 +231,7 @@ class House:
         """A new contact's token, which is its name."""
         number = next(self._numbers)
         await self.node.contacts.save_contact(Contact(number, 1, name))
-        self.principals[name] = Principal("contact", number, Actor("contact", str(number), name), 1)
+        self.principals[name] = Principal("contact", number, Actor("contact", str(number), name))
         return name
 
     def agent(self, name: str = "bob") -> str:

@@ -101,7 +101,7 @@ class Auth:
         if contact.blocked:
             raise UniqueCsError(Code.FORBIDDEN, "this contact is blocked")
         actor = Actor("contact", str(contact.id), contact.name)
-        return Principal("contact", contact.id, actor, inbox=contact.inbox)
+        return Principal("contact", contact.id, actor)
 
     async def _agent(self, token: str) -> Principal:
         login = await self._login(hash_of(token))

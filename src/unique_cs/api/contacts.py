@@ -74,7 +74,7 @@ async def open_session(data: Sent[SessionRequest], request: AnyRequest, deps: In
     opened = await use_cases.open_contact_session(deps.contact_ports, visitor, bearer(request))
     contact = opened.contact
     actor = Actor("contact", str(contact.id), contact.name)
-    principal = Principal("contact", contact.id, actor, inbox=contact.inbox)
+    principal = Principal("contact", contact.id, actor)
     newest = opened.conversation
     shown = await view_conversation(deps, principal, newest) if newest else None
     return SessionAnswer(opened.token, view_contact(contact), shown)

@@ -7,12 +7,11 @@ from unique_cs.domain.events import Actor
 
 
 class Principal(Struct, frozen=True, gc=False):
-    """An authenticated actor. `inbox` is the contact's own inbox; `login` names an agent's login."""
+    """An authenticated actor. `role` and `login` (the id of the login) are an agent's."""
 
     kind: str
     id: int
     actor: Actor
-    inbox: int = 0
     role: str = ""
     login: int = 0
 

@@ -103,7 +103,7 @@ async def test_an_agent_is_who_signed_in(bench: Bench) -> None:
 
 async def test_a_contact_is_who_its_token_names(bench: Bench) -> None:
     principal = await bench.auth.authenticate(bench.tokens.issue(3, 5, bench.clock.ms))
-    assert principal == Principal("contact", 5, Actor("contact", "5", "Ann"), inbox=3)
+    assert principal == Principal("contact", 5, Actor("contact", "5", "Ann"))
     assert await bench.refusal(bench.tokens.issue(3, 6, bench.clock.ms)) is Code.FORBIDDEN
     assert await bench.refusal(bench.tokens.issue(3, 7, bench.clock.ms)) is Code.UNAUTHORIZED
 
