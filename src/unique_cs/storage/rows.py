@@ -19,6 +19,8 @@ _index: Final = Layout(">QQQ")
 
 NO_SESSION: Final = bytes(16)
 
+_inboxes: Final[dict[int, int]] = {}
+
 
 class StateRow(Struct, array_like=True):
     """A conversation without its head; the head is the newest event row."""
@@ -86,13 +88,16 @@ def state_row(conversation: Conversation) -> bytes:
 def read_state(conversation_id: int, row: bytes) -> Conversation:
     """The inverse of `state_row`; the caller sets the heads."""
     state = _state_decoder.decode(row)
-    conversation = Conversation(conversation_id, state.inbox, state.contact)
+    # Equal numbers are one object: tens of thousands of idle conversations are held.
+    inbox = _inboxes.setdefault(state.inbox, state.inbox)
+    conversation = Conversation(conversation_id, inbox, state.contact)
     conversation.status = sys.intern(state.status)
     conversation.assignee = state.assignee
     conversation.labels = state.labels
     conversation.state_seq = state.state_seq
     conversation.created_at = state.created_at
-    conversation.waiting_since = state.waiting_since
+    since_opened = state.waiting_since == state.created_at
+    conversation.waiting_since = state.created_at if since_opened else state.waiting_since
     return conversation
 
 

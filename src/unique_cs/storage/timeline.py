@@ -68,7 +68,7 @@ class EmbeddedTimeline:
         conversation.seq = conversation.durable = keys.number_at(last[0][0]) if last else 0
         if last:
             stored = rows.read_event(conversation.seq, last[0][1])
-            conversation.updated_at = msgspec.json.decode(stored.frame)["time"]
+            conversation.updated_at = stored.id_and_time()[1]
         self._conversations[conversation_id] = conversation
         return conversation
 
