@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ _PROBES = 8
 _TICK = 0.001
 _CATCH_UP = 60.0
 _HEARTBEAT = 20.0
+_BIND_ADDRESS_NO_PORT = 24  # of linux/in.h; Python 3.11 does not name it
 
 
 @dataclass(slots=True)
@@ -212,9 +214,16 @@ async def _follow(observer: Observer, conversations: set[str]) -> None:
 PeerT = TypeVar("PeerT", bound=Peer)
 
 
-async def attach(server: Target, peer: PeerT, source: str = "127.0.0.1") -> PeerT:
-    """Connect a peer, from a given address of loopback, and wait until it is greeted."""
+async def attach(server: Target, peer: PeerT, source: str = "") -> PeerT:
+    """Connect a peer, from `source` where it is given, and wait until it is greeted or refused."""
     loop = asyncio.get_running_loop()
-    await loop.create_connection(lambda: peer, server.host, server.port, local_addr=(source, 0))
-    await asyncio.wait_for(peer.connected, 10)
+    sock = socket.socket()
+    sock.setblocking(False)
+    if source:
+        # The port is chosen by `connect`, which looks at both ends: `bind` would search long.
+        sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((source, 0))
+    await loop.sock_connect(sock, (server.host, server.port))
+    await loop.create_connection(lambda: peer, sock=sock)
+    await peer.connected
     return peer

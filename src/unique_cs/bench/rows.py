@@ -20,8 +20,9 @@ LONG_RATE = 15_000
 _LONG_SECONDS = 600.0
 _BACKLOG_SECONDS = 60.0
 _HEARTBEATS_SECONDS = 50.0
-_PER_ADDRESS = 10_000
-_AT_ONCE = 128
+_PER_ADDRESS = 20_000  # below the number of ephemeral ports of an address
+_AT_ONCE = 256
+_PATIENCE = 300.0
 
 
 @dataclass(slots=True)
@@ -61,8 +62,9 @@ async def open_conversations(server: Target, tokens: list[str], progress: Progre
         done += 1
 
     with progress.stage("conversations", lambda: f"{done:,}"):
-        for at in range(0, len(tokens), _AT_ONCE):
-            await asyncio.gather(*(visit(token) for token in tokens[at : at + _AT_ONCE]))
+        async with asyncio.timeout(_PATIENCE):
+            for at in range(0, len(tokens), _AT_ONCE):
+                await asyncio.gather(*(visit(token) for token in tokens[at : at + _AT_ONCE]))
 
 
 async def connect_all(server: Target, tokens: list[str], progress: Progress) -> tuple[list[Peer], Row]:
@@ -73,12 +75,14 @@ async def connect_all(server: Target, tokens: list[str], progress: Progress) -> 
 
     async def work() -> None:
         for number, token in turns:
-            source = f"127.0.0.{2 + number // _PER_ADDRESS}"
+            block = number // _PER_ADDRESS
+            source = f"127.0.0.{1 + block}" if block else ""
             peers.append(await attach(server, Peer(token, loop), source))
 
     cpu, began = server.cpu(), time.perf_counter()
     with progress.stage("connects", lambda: f"{len(peers):,}"):
-        await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+        async with asyncio.timeout(_PATIENCE):
+            await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
     seconds = time.perf_counter() - began
     rate = len(peers) / seconds
     details = {"connects": len(peers), "seconds": seconds, "server_cpu": (server.cpu() - cpu) / seconds}
