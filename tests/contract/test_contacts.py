@@ -1,0 +1,83 @@
+"""Contacts and cursors, on every hot tier."""
+
+import pytest
+
+from tests.support.tiers import ANN, Tiers
+from unique_cs.domain.conversation import Cursor
+from unique_cs.errors import OutcomeUnknown, StorageUnavailable
+from unique_cs.ports import Contact
+
+
+async def test_contacts(tiers: Tiers) -> None:
+    """A contact is durable when `save_contact` returns, and replaces what was known."""
+    contact = Contact(5, 1, "Ann", "a@b.cn", attributes={"plan": ["pro", 1]}, created_at=7)
+    assert await tiers.contacts.contact(5) is None
+    await tiers.contacts.save_contact(contact)
+    again = await tiers.again()
+    assert await again.contacts.contact(5) == contact
+    await again.contacts.save_contact(Contact(5, 1, "Anna"))
+    assert await again.contacts.contact(5) == Contact(5, 1, "Anna")
+    await again.close()
+
+
+async def test_identifier(tiers: Tiers) -> None:
+    """A proven identifier finds its contact, in its inbox only."""
+    await tiers.contacts.save_contact(Contact(5, 1, "Ann", identifier="user-1"))
+    await tiers.contacts.save_contact(Contact(6, 2, "Ben", identifier="user-1"))
+    found = await tiers.contacts.contact_by_identifier(1, "user-1")
+    assert found is not None
+    assert found.id == 5
+    found = await tiers.contacts.contact_by_identifier(2, "user-1")
+    assert found is not None
+    assert found.id == 6
+    assert await tiers.contacts.contact_by_identifier(3, "user-1") is None
+    assert await tiers.contacts.contact_by_identifier(1, "") is None
+
+
+async def test_contacts_reach_the_archive(tiers: Tiers) -> None:
+    """A contact that was saved is relayed."""
+    await tiers.contacts.save_contact(Contact(5, 1, "Ann", "a@b.cn"))
+    await tiers.archive_all()
+    assert tiers.archive._contacts[5].email == "a@b.cn"
+
+
+async def test_cursors(tiers: Tiers) -> None:
+    """Cursors grow, never pass the durable head, merge, and outlive the process."""
+    await tiers.ann()
+    _, conversation = await tiers.talk(3)
+    assert not await tiers.contacts.cursors(conversation)
+    advance = tiers.contacts.advance_cursor
+    assert advance(conversation, Cursor("agent", "22", read=2, delivered=3))
+    assert not advance(conversation, Cursor("agent", "22", read=1, delivered=3))
+    assert advance(conversation, Cursor("contact", "11", delivered=99))
+    assert not advance(conversation, Cursor("contact", "11", delivered=100))
+    await tiers.group.drain()
+    again = await tiers.again()
+    found = await again.timeline.conversation(conversation.id)
+    assert found is not None
+    cursors = {
+        (each.kind, each.actor): (each.read, each.delivered) for each in await again.contacts.cursors(found)
+    }
+    assert cursors == {("agent", "22"): (2, 3), ("contact", "11"): (0, 4)}
+    await again.close()
+
+
+async def test_reading_is_delivery(tiers: Tiers) -> None:
+    """What was read was delivered."""
+    await tiers.ann()
+    _, conversation = await tiers.talk(3)
+    await tiers.contacts.cursors(conversation)
+    tiers.contacts.advance_cursor(conversation, Cursor("agent", "22", read=3))
+    (cursor,) = await tiers.contacts.cursors(conversation)
+    assert (cursor.read, cursor.delivered) == (3, 3)
+
+
+async def test_failure(tiers: Tiers) -> None:
+    """A contact whose write failed is not said to be saved, and none is accepted until the store is open."""
+    tiers.hot.fails = "flush"
+    with pytest.raises(OutcomeUnknown):
+        await tiers.contacts.save_contact(Contact(ANN.id, 1, "Ann"))
+    with pytest.raises(StorageUnavailable):
+        await tiers.contacts.save_contact(Contact(ANN.id, 1, "Ann"))
+    await tiers.recover()
+    await tiers.contacts.save_contact(Contact(ANN.id, 1, "Ann"))
