@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-import shutil
 import time
 from dataclasses import dataclass, field
 
+from unique_cs.bench.cold import trim
 from unique_cs.bench.histogram import Histogram
 from unique_cs.bench.http import HttpConnection
 from unique_cs.bench.load import Crowd, Load, attach
@@ -237,9 +237,11 @@ async def newest_page(server: Target, conversations: list[str], stored: int, pla
 
 
 async def cold_page(server: ServerProcess, conversations: list[str], plan: Plan) -> Row:
-    """An old page when the hot tier has nothing of it: the tier is taken away, as with a lost disk."""
+    """An old page when the hot tier has nothing of it: all that is archived was trimmed as if a day old."""
     await server.stop()
-    shutil.rmtree(server.data / "hot")
+    groups = 0
+    with plan.progress.stage("trim", lambda: f"{groups:,} groups"):
+        groups = await trim(server.data)
     await server.start()
     found = await _pages(server, conversations, plan.pages, "&before=120")
     return _page_row("old page, cold tier", found, 20.0)
