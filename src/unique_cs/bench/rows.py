@@ -20,7 +20,7 @@ LONG_RATE = 15_000
 _LONG_SECONDS = 600.0
 _BACKLOG_SECONDS = 60.0
 _HEARTBEATS_SECONDS = 50.0
-_PER_ADDRESS = 20_000  # below the number of ephemeral ports of an address
+_PER_ADDRESS = 5_000  # far below the number of ephemeral ports of an address
 _AT_ONCE = 256
 _PATIENCE = 300.0
 
@@ -75,8 +75,7 @@ async def connect_all(server: Target, tokens: list[str], progress: Progress) -> 
 
     async def work() -> None:
         for number, token in turns:
-            block = number // _PER_ADDRESS
-            source = f"127.0.0.{1 + block}" if block else ""
+            source = f"127.0.0.{2 + number // _PER_ADDRESS}"
             peers.append(await attach(server, Peer(token, loop), source))
 
     cpu, began = server.cpu(), time.perf_counter()
