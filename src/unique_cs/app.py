@@ -8,21 +8,25 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from litestar.types import ASGIApp
 from prometheus_client import generate_latest
 
+from unique_cs.actions.agents import Team
 from unique_cs.actions.auth import Auth
 from unique_cs.actions.contacts import ContactPorts
 from unique_cs.actions.first_start import FirstStart, first_start
 from unique_cs.actions.passwords import Passwords
 from unique_cs.actions.tokens import ContactTokens
 from unique_cs.api.app import create_api
+from unique_cs.api.cors import Cors
 from unique_cs.api.deps import Deps
 from unique_cs.config import PREFIX, Settings
+from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.errors import Code, SettingsError, StorageUnavailable, UniqueCsError
 from unique_cs.gateway.door import Accept, Admit, Upgrades
 from unique_cs.gateway.echo import admit_echo
@@ -76,6 +80,7 @@ class App:
         self._node = node
         self._archive = SqlArchive(database)
         self._tokens = ContactTokens(node.secret, settings.contact_token_days)
+        self._passwords = Passwords()
         self._auth = self._make_auth()
         self._gateway = node.open_gateway(self._auth.authenticate, _limits(settings), random.SystemRandom())
         self._server = self._make_server(sockets)
@@ -123,7 +128,7 @@ class App:
             self._records,
             node.contacts,
             self._tokens,
-            Passwords(),
+            self._passwords,
             node.clock,
             self.next_id,
             login_days=settings.login_days,
@@ -136,13 +141,17 @@ class App:
         routes: dict[str, Admit] = {"/ws": self._admit}
         if settings.echo:
             routes |= {"/ws/echo": admit_echo, "/": admit_echo}
+        allowed = AllowedOrigins(_names(settings.allowed_origins), self._inbox_origins)
         return HttpServer(
-            self._with_fallback(create_api(self._deps())),
+            Cors(self._with_fallback(create_api(self._deps())), allowed),
             sockets,
-            Upgrades(routes, OriginPolicy(_names(settings.allowed_origins), proxies), proxies),
+            Upgrades(routes, OriginPolicy(allowed, proxies), proxies),
             trusted_proxies=_names(settings.trusted_proxies),
             tls=_tls(settings),
         )
+
+    def _inbox_origins(self) -> Iterable[str]:
+        return chain.from_iterable(inbox.allowed_origins for inbox in self._records.inboxes())
 
     def _with_fallback(self, api: ASGIApp) -> ASGIApp:
         """The API, with the HTTP fallback of the wire beside it."""
@@ -183,6 +192,7 @@ class App:
             self._archive,
             node.clock,
             self._auth,
+            Team(self._records, self._auth, self._passwords, self.next_id),
             contact_ports,
             self._gateway.hub,
             node.relay.caught_up,
@@ -219,6 +229,7 @@ class App:
             node.clock,
             settings.hot_hours,
             settings.session_days,
+            node.timeline.is_live,
         )
         node.start(_trim_now_and_then(trimmer))
 

@@ -293,6 +293,11 @@ class EmbeddedTimeline:
                 self._put_session(session)
         return session
 
+    def is_live(self, key: bytes) -> bool:
+        """Say whether the session with this key has a connection."""
+        session = self._sessions.get(key)
+        return session is not None and session.connection is not None
+
     async def settled(self, session: Session, n: int) -> None:
         """Return once send `n`, which was taken, is durable."""
         while session.settled < n:

@@ -1,8 +1,11 @@
 """Trimming: what is archived and old enough leaves the hot tier; sessions end when nobody came back."""
 
 import asyncio
+from collections.abc import Callable
 from itertools import takewhile
 from typing import Final
+
+from msgspec.structs import replace
 
 from unique_cs.ports import Archive, Clock
 from unique_cs.protocol.session import MAX_IN_FLIGHT
@@ -11,6 +14,7 @@ from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 
 HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
 _GROUPS: Final = 200
 _SESSIONS: Final = 1_000
 
@@ -19,15 +23,27 @@ class Trimmer:
     """Deletes in small steps, so that the loop stays free."""
 
     def __init__(
-        self, hot: Hot, group: GroupCommit, archive: Archive, clock: Clock, hot_hours: int, session_days: int
+        self,
+        hot: Hot,
+        group: GroupCommit,
+        archive: Archive,
+        clock: Clock,
+        hot_hours: int,
+        session_days: int,
+        is_live: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
-        """Events stay `hot_hours` after they were written, sessions `session_days` after a connect."""
+        """Events stay `hot_hours` after their write, sessions `session_days` after their last connection.
+
+        `is_live` says whether the session with this key has a connection.
+        """
         self._hot = hot
         self._group = group
         self._archive = archive
         self._clock = clock
         self._hot_ms = hot_hours * HOUR_MS
-        self._session_ms = session_days * 24 * HOUR_MS
+        # A live session is noted once a day, so its last connection may have ended a day later.
+        self._session_ms = (session_days + 1) * DAY_MS
+        self._is_live = is_live
         self._sessions_from = b"s"
 
     async def run_once(self) -> tuple[int, int]:
@@ -82,12 +98,19 @@ class Trimmer:
         found = self._hot.scan(self._sessions_from, b"t", _SESSIONS)
         self._sessions_from = found[-1][0] + b"\0" if len(found) == _SESSIONS else b"s"
         ended = 0
+        now = self._clock.now_ms()
         for key, row in found:
-            if rows.read_session(row).seen_at >= self._clock.now_ms() - self._session_ms:
-                continue
-            self._group.delete(key)
-            for answer, _ in self._hot.scan(b"a" + key[1:], b"a" + key[1:] + b"\xff" * 8, 100_000):
-                self._group.delete(answer)
-            ended += 1
+            session = rows.read_session(row)
+            if self._is_live(key[1:]):
+                if session.seen_at < now - DAY_MS:
+                    self._group.put(key, rows.encode(replace(session, seen_at=now)))
+            elif session.seen_at < now - self._session_ms:
+                self._end_session(key)
+                ended += 1
         await asyncio.sleep(0)
         return ended
+
+    def _end_session(self, key: bytes) -> None:
+        self._group.delete(key)
+        for answer, _ in self._hot.scan(b"a" + key[1:], b"a" + key[1:] + b"\xff" * 8, 100_000):
+            self._group.delete(answer)
