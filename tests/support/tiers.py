@@ -127,7 +127,9 @@ class Tiers:
         self.clock.wall_ms += hours * HOUR_MS
         self.ids.raise_ceiling(self.group)
         await self.group.durable()
-        return await Trimmer(self.hot, self.group, self.archive, self.clock, 48, session_days).run_once()
+        return await Trimmer(
+            self.hot, self.group, self.archive, self.clock, 48, session_days, self.timeline.is_live
+        ).run_once()
 
 
 def decide_message(conversation: Conversation, text: str) -> list[rules.Draft]:
