@@ -1,11 +1,13 @@
 """The contract of `Records`, run on every adapter."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from unique_cs.errors import Code, UniqueCsError
 from unique_cs.ports import Agent, Inbox, Login, Records
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.records_memory import MemoryRecords
@@ -92,4 +94,81 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     records = await SqlRecords.open(database)
     assert (records.agents(), records.inboxes()) == ([OWNER], [INBOX])
     assert await records.login_by_hash(LOGIN.token_hash) == LOGIN
+    await database.close()
+
+
+async def test_an_agent_is_added_unless_its_e_mail_is_taken(records: Records) -> None:
+    await records.first_start(OWNER, INBOX)
+    mei = Agent(5, "Mei@example.com", "Mei", "agent", "$argon2id$y")
+    assert await records.add_agent(mei)
+    assert not await records.add_agent(replace(mei, id=6, email="mei@EXAMPLE.com"))
+    assert not await records.add_agent(replace(mei, id=7, email=OWNER.email.lower()))
+    assert records.agents() == [OWNER, mei]
+
+
+async def test_of_two_that_are_added_at_once_with_one_e_mail_one_is(records: Records) -> None:
+    twins = [
+        Agent(number, f"{name}@example.com", "Mei", "agent") for number, name in ((5, "mei"), (6, "MEI"))
+    ]
+    added = await asyncio.gather(*map(records.add_agent, twins))
+    assert added == [True, False]
+    assert records.agents() == twins[:1]
+
+
+async def test_changes_of_one_agent_do_not_undo_each_other(records: Records) -> None:
+    await records.first_start(OWNER, INBOX)
+    renamed, disabled = await asyncio.gather(
+        records.change_agent(1, lambda agent: replace(agent, name="Olga")),
+        records.change_agent(1, lambda agent: replace(agent, disabled=True)),
+    )
+    assert renamed == replace(OWNER, name="Olga")
+    assert disabled == records.agent(1) == replace(OWNER, name="Olga", disabled=True)
+    assert await records.change_agent(77, lambda agent: agent) is None
+
+
+async def test_a_change_that_is_refused_stores_nothing(records: Records) -> None:
+    await records.first_start(OWNER, INBOX)
+
+    def refuse(_: Agent) -> Agent:
+        raise UniqueCsError(Code.FORBIDDEN, "no")
+
+    with pytest.raises(UniqueCsError, match="no"):
+        await records.change_agent(1, refuse)
+    assert records.agent(1) == OWNER
+    assert await records.change_agent(1, lambda agent: replace(agent, name="Olga"))
+
+
+async def test_an_inbox_is_changed(records: Records) -> None:
+    await records.first_start(OWNER, INBOX)
+    wanted = replace(INBOX, name="Shop", allowed_origins=["https://a.example", "*"])
+    assert await records.change_inbox(2, lambda _: wanted) == wanted
+    assert records.inboxes() == [wanted]
+    assert await records.change_inbox(77, lambda inbox: inbox) is None
+
+
+async def test_an_agents_logins_are_deleted_but_for_one(records: Records) -> None:
+    second, third = (replace(LOGIN, id=number, token_hash=f"{number}" * 32) for number in (11, 12))
+    other = replace(LOGIN, id=13, token_hash="ef" * 32, agent=2)
+    for login in (LOGIN, second, third, other):
+        await records.save_login(login)
+    assert await records.delete_logins(1, 11) == [third, LOGIN]
+    assert await records.logins(1) == [second]
+    assert await records.logins(2) == [other]
+    assert await records.delete_logins(1, 0) == [second]
+    assert await records.login_by_hash(second.token_hash) is None
+
+
+async def test_what_was_changed_is_there_after_a_restart(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "archive.sqlite")
+    records = await SqlRecords.open(database)
+    await records.first_start(OWNER, INBOX)
+    mei = Agent(5, "mei@example.com", "Mei", "agent", "$argon2id$y")
+    await records.add_agent(mei)
+    await records.change_agent(5, lambda agent: replace(agent, role="admin"))
+    await records.change_inbox(2, lambda inbox: replace(inbox, allowed_origins=["*"]))
+    await database.close()
+    database = await Database.open(tmp_path / "archive.sqlite")
+    records = await SqlRecords.open(database)
+    assert records.agents() == [OWNER, replace(mei, role="admin")]
+    assert records.inboxes() == [replace(INBOX, allowed_origins=["*"])]
     await database.close()

@@ -1,5 +1,7 @@
 """Inboxes, agents and their logins in SQL. Inboxes and agents are held in memory: all requests need them."""
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec.structs import asdict, astuple
 from sqlalchemy import Connection, delete, insert, select
@@ -22,6 +24,7 @@ class SqlRecords:
         self._database = database
         self._save_agent = BulkInsert(agents_table, database.dialect, replace=True)
         self._save_login = BulkInsert(logins_table, database.dialect, replace=True)
+        self._save_inbox = BulkInsert(inboxes_table, database.dialect, replace=True)
         self._inboxes: dict[int, Inbox] = {}
         self._agents: dict[int, Agent] = {}
 
@@ -71,6 +74,54 @@ class SqlRecords:
         await self._database.write(lambda connection: self._save_agent.run(connection, [row]))
         self._agents[agent.id] = agent
 
+    async def add_agent(self, agent: Agent) -> bool:
+        """Add an agent unless its e-mail is taken, without regard to case; say whether it was done."""
+        wanted = agent.email.casefold()
+
+        def transaction(connection: Connection) -> bool:
+            taken = connection.execute(select(agents_table.c.email)).scalars()
+            if any(email.casefold() == wanted for email in taken):
+                return False
+            connection.execute(insert(agents_table).values(asdict(agent)))
+            return True
+
+        added = await self._database.write(transaction)
+        if added:
+            self._agents[agent.id] = agent
+        return added
+
+    async def change_agent(self, agent: int, change: Callable[[Agent], Agent]) -> Agent | None:
+        """Store what `change` makes of the agent and return it; None if there is no such agent."""
+
+        def transaction(connection: Connection) -> Agent | None:
+            row = connection.execute(select(agents_table).where(agents_table.c.id == agent)).first()
+            if row is None:
+                return None
+            changed = change(Agent(*row))
+            self._save_agent.run(connection, [astuple(changed)])
+            return changed
+
+        changed = await self._database.write(transaction)
+        if changed is not None:
+            self._agents[agent] = changed
+        return changed
+
+    async def change_inbox(self, inbox: int, change: Callable[[Inbox], Inbox]) -> Inbox | None:
+        """Store what `change` makes of the inbox and return it; None if there is no such inbox."""
+
+        def transaction(connection: Connection) -> Inbox | None:
+            row = connection.execute(select(inboxes_table).where(inboxes_table.c.id == inbox)).first()
+            if row is None:
+                return None
+            changed = change(_inbox(*row))
+            self._save_inbox.run(connection, [tuple(_inbox_values(changed).values())])
+            return changed
+
+        changed = await self._database.write(transaction)
+        if changed is not None:
+            self._inboxes[inbox] = changed
+        return changed
+
     async def first_start(self, owner: Agent, inbox: Inbox) -> bool:
         """Insert both if there is no agent; say whether it was done. Of many nodes one does it."""
         if self._agents:
@@ -112,6 +163,18 @@ class SqlRecords:
         """Delete the login if it exists."""
         statement = delete(logins_table).where(logins_table.c.id == login)
         await self._database.write(lambda connection: connection.execute(statement))
+
+    async def delete_logins(self, agent: int, keep: int) -> list[Login]:
+        """Delete the agent's logins except `keep`, and return them, newest first."""
+        theirs = (logins_table.c.agent == agent) & (logins_table.c.id != keep)
+
+        def transaction(connection: Connection) -> list[Login]:
+            found = select(logins_table).where(theirs).order_by(logins_table.c.id.desc())
+            rows = connection.execute(found).all()
+            connection.execute(delete(logins_table).where(theirs))
+            return [Login(*row) for row in rows]
+
+        return await self._database.write(transaction)
 
 
 def _inbox(

@@ -1,5 +1,7 @@
 """Inboxes, agents and their logins in memory, for tests and simulation."""
 
+from collections.abc import Callable
+
 from unique_cs.ports import Agent, Inbox, Login
 
 
@@ -40,6 +42,27 @@ class MemoryRecords:
         """Add or replace an agent."""
         self._agents[agent.id] = agent
 
+    async def add_agent(self, agent: Agent) -> bool:
+        """Add an agent unless its e-mail is taken, without regard to case; say whether it was done."""
+        if self.agent_by_email(agent.email) is not None:
+            return False
+        self._agents[agent.id] = agent
+        return True
+
+    async def change_agent(self, agent: int, change: Callable[[Agent], Agent]) -> Agent | None:
+        """Store what `change` makes of the agent and return it; None if there is no such agent."""
+        if agent not in self._agents:
+            return None
+        changed = self._agents[agent] = change(self._agents[agent])
+        return changed
+
+    async def change_inbox(self, inbox: int, change: Callable[[Inbox], Inbox]) -> Inbox | None:
+        """Store what `change` makes of the inbox and return it; None if there is no such inbox."""
+        if inbox not in self._inboxes:
+            return None
+        changed = self._inboxes[inbox] = change(self._inboxes[inbox])
+        return changed
+
     async def first_start(self, owner: Agent, inbox: Inbox) -> bool:
         """Insert both if there is no agent; say whether it was done."""
         if self._agents:
@@ -64,3 +87,10 @@ class MemoryRecords:
     async def delete_login(self, login: int) -> None:
         """Delete the login if it exists."""
         self._logins.pop(login, None)
+
+    async def delete_logins(self, agent: int, keep: int) -> list[Login]:
+        """Delete the agent's logins except `keep`, and return them, newest first."""
+        deleted = [each for each in await self.logins(agent) if each.id != keep]
+        for each in deleted:
+            del self._logins[each.id]
+        return deleted
