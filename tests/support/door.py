@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.gateway.door import Admit, Upgrades
 from unique_cs.gateway.echo import admit_echo
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
@@ -133,7 +134,8 @@ async def serve(
 ) -> AsyncIterator[Served]:
     """Run a server; `certificate` turns TLS on."""
     proxies = TrustedProxies(trusted)
-    upgrades = Upgrades(routes or {"/ws": admit_echo}, OriginPolicy(origins, proxies), proxies)
+    policy = OriginPolicy(AllowedOrigins(origins), proxies)
+    upgrades = Upgrades(routes or {"/ws": admit_echo}, policy, proxies)
     app = App()
     [sock] = listen("127.0.0.1", 0)
     port = sock.getsockname()[1]

@@ -2,7 +2,9 @@
 
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 
+from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.protocol.handshake import Headers
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -41,20 +43,18 @@ class TrustedProxies:
 class OriginPolicy:
     """Which pages may open a WebSocket: those of our own host, and `allowed` ones.
 
-    An allowed origin is `https://host[:port]` as the browser sends it; `*` stands for all.
     A request without `Origin` comes from no browser and is let in: the check protects users of browsers only
     (RFC 6455 10.2).
     """
 
-    def __init__(self, allowed: Collection[str], proxies: TrustedProxies) -> None:
-        self._everyone = "*" in allowed
-        self._allowed = frozenset(origin.lower().rstrip("/") for origin in allowed)
+    def __init__(self, allowed: AllowedOrigins, proxies: TrustedProxies) -> None:
+        self._allowed = allowed
         self._proxies = proxies
 
     def admits(self, headers: Headers, peer: str, *, secure: bool) -> bool:
         """Judge the request that `peer` sent, over TLS if `secure`."""
         origin = headers.get("origin")
-        if origin is None or self._everyone or origin.lower() in self._allowed:
+        if origin is None or self._allowed.admits(origin):
             return True
         host = headers.get("host", "")
         if self._proxies.trust(peer):
@@ -77,6 +77,7 @@ def _last(value: str) -> str:
     return value.rpartition(",")[2].strip()
 
 
+@lru_cache(4_096)
 def _parse(address: str) -> _Address | None:
     try:
         parsed = ipaddress.ip_address(address)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.client_frames import TEXT, frame, upgrade
 from tests.support.door import Served, serve
+from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.gateway.door import Upgrades
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
 from unique_cs.gateway.server import HttpLimits, HttpServer, listen
@@ -222,7 +223,8 @@ async def test_an_application_that_does_not_start_is_an_error() -> None:
         served.app.starts = False
         sockets = listen("127.0.0.1", 0)
         proxies = TrustedProxies()
-        server = HttpServer(served.app, sockets, Upgrades({}, OriginPolicy([], proxies), proxies))
+        policy = OriginPolicy(AllowedOrigins([]), proxies)
+        server = HttpServer(served.app, sockets, Upgrades({}, policy, proxies))
         with pytest.raises(RuntimeError, match="did not start"):
             await server.start()
         served.app.starts = True

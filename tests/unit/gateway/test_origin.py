@@ -2,6 +2,7 @@
 
 import pytest
 
+from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
 
 PROXIES = TrustedProxies(["10.0.0.0/8", "192.0.2.7", "fd00::/8"])
@@ -47,7 +48,9 @@ def admits(
     headers = {"host": host, **{name.replace("_", "-"): value for name, value in more.items()}}
     if origin is not None:
         headers["origin"] = origin
-    return OriginPolicy(["https://shop.test", "null"], PROXIES).admits(headers, peer, secure=secure)
+    return OriginPolicy(AllowedOrigins(["https://shop.test", "null"]), PROXIES).admits(
+        headers, peer, secure=secure
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,4 +103,15 @@ def test_the_host_that_a_trusted_proxy_names_is_ours() -> None:
 
 
 def test_a_star_admits_every_page() -> None:
-    assert OriginPolicy(["*"], PROXIES).admits({"origin": "http://evil.test"}, "1.1.1.1", secure=True)
+    assert OriginPolicy(AllowedOrigins(["*"]), PROXIES).admits(
+        {"origin": "http://evil.test"}, "1.1.1.1", secure=True
+    )
+
+
+def test_an_inboxes_sites_are_let_in_as_soon_as_they_are_listed() -> None:
+    listed: list[str] = []
+    policy = OriginPolicy(AllowedOrigins([], lambda: listed), PROXIES)
+    headers = {"origin": "https://shop.test", "host": "chat.test"}
+    assert not policy.admits(headers, "1.1.1.1", secure=True)
+    listed.append("https://Shop.test/")
+    assert policy.admits(headers, "1.1.1.1", secure=True)
