@@ -64,9 +64,8 @@ class Auth:
         Raises `unauthorized` for a wrong e-mail or password alike, `forbidden` for a disabled agent,
         `rate_limited` and `overloaded`.
         """
-        self._admit(f"ip:{ip}", f"email:{email.casefold()}")
-        agent = self._records.agent_by_email(email)
-        if not await self._passwords.check(password, agent.password if agent else None) or agent is None:
+        agent = await self._matching(email, password, ip)
+        if agent is None:
             raise UniqueCsError(Code.UNAUTHORIZED, "wrong e-mail or password")
         if agent.disabled:
             raise UniqueCsError(Code.FORBIDDEN, "this agent is disabled")
@@ -74,6 +73,25 @@ class Auth:
         login = Login(self._ids(), agent.id, hash_of(token), now, now, user_agent[:300], ip)
         await self._records.save_login(login)
         return LoggedIn(token, agent)
+
+    async def check_own_password(self, principal: Principal, password: str, *, ip: str) -> Agent:
+        """Return the agent if this is its password; attempts count as those of `login` do.
+
+        Raises `forbidden` if it is not, `rate_limited` and `overloaded`.
+        """
+        agent = self._records.agent(principal.id)
+        found = await self._matching(agent.email, password, ip) if agent else None
+        if found is None:
+            raise UniqueCsError(Code.FORBIDDEN, "the old password is wrong")
+        return found
+
+    async def _matching(self, email: str, password: str, ip: str) -> Agent | None:
+        self._admit(f"ip:{ip}", f"email:{email.casefold()}")
+        agent = self._records.agent_by_email(email)
+        matches = await self._passwords.check(password, agent.password if agent else None)
+        # The password may have been changed while the thread was at work: then the old one matched.
+        now = self._records.agent_by_email(email)
+        return now if matches and agent and now and now.password == agent.password else None
 
     def _admit(self, *keys: str) -> None:
         if not self._attempts:
@@ -147,6 +165,13 @@ class Auth:
         await self._records.delete_login(login_id)
         # A check that began before the deletion may have put it back.
         self._cache.pop(login.token_hash, None)
+
+    async def end_logins(self, agent: int, *, keep: int = 0) -> list[int]:
+        """End an agent's logins except `keep`, and return their ids. Closing connections is the caller's."""
+        ended = await self._records.delete_logins(agent, keep)
+        for login in ended:
+            self._cache.pop(login.token_hash, None)
+        return [login.id for login in ended]
 
 
 def _unauthorized() -> UniqueCsError:

@@ -1,16 +1,19 @@
 """Passwords: Argon2id (RFC 9106) in a small pool of threads, since one takes tens of milliseconds."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from secrets import token_bytes
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from unique_cs.errors import Code, UniqueCsError
 
-MIN_LENGTH: Final = 8
+T = TypeVar("T")
+
+MIN_LENGTH: Final = 10
 MAX_LENGTH: Final = 1_024
 
 _THREADS: Final = 2
@@ -30,15 +33,21 @@ class Passwords:
 
     async def check(self, password: str, phc: str | None) -> bool:
         """Say whether `password` is the one that `phc` was made of; takes as long if `phc` is None."""
+        matches = await self._run(lambda: _matches(password, phc or _NOBODY))
+        return matches and phc is not None
+
+    async def hash(self, password: str) -> str:
+        """Return the PHC string of a password, with a new salt."""
+        return await self._run(lambda: hash_password(password))
+
+    async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= _MAX_WAITING:
             raise UniqueCsError(Code.OVERLOADED, "too many logins at once", retry_after_ms=2_000)
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            matches = await loop.run_in_executor(self._pool, _matches, password, phc or _NOBODY)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
-        return matches and phc is not None
 
     def close(self) -> None:
         """Let the threads end."""

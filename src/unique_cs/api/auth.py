@@ -6,6 +6,7 @@ from litestar import Router, delete, get, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
+from unique_cs.actions.passwords import MAX_LENGTH, MIN_LENGTH
 from unique_cs.api.deps import AnyRequest, Asking, Injected, Sent, address, strict
 from unique_cs.api.views import AgentView, Id, Time, view_agent
 from unique_cs.domain.ids import parse
@@ -17,7 +18,17 @@ class LoginRequest(Struct):
     """An agent's credentials."""
 
     email: Annotated[str, Meta(max_length=320)]
-    password: Annotated[str, Meta(max_length=1_024)]
+    password: Annotated[str, Meta(max_length=MAX_LENGTH)]
+
+
+NewPassword = Annotated[str, Meta(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
+
+
+class PasswordChange(Struct):
+    """An agent's own password, old and new."""
+
+    old: Annotated[str, Meta(max_length=MAX_LENGTH)]
+    new: NewPassword
 
 
 class LoginAnswer(Struct):
@@ -67,7 +78,7 @@ async def login(data: Sent[LoginRequest], request: AnyRequest, deps: Injected) -
 async def logout(acting: Asking, deps: Injected) -> None:
     """End this login and close its connections."""
     await deps.auth.revoke(acting, acting.login)
-    deps.hub.close_login(acting.login)
+    deps.hub.close_logins([acting.login])
 
 
 @get("/auth/sessions", operation_id="list_logins")
@@ -81,7 +92,7 @@ async def revoke(session_id: FromPath[str], acting: Asking, deps: Injected) -> N
     """End one of the agent's own logins and close its connections."""
     number = parse(session_id)
     await deps.auth.revoke(acting, number)
-    deps.hub.close_login(number)
+    deps.hub.close_logins([number])
 
 
 @get("/me", operation_id="me")
@@ -93,10 +104,22 @@ async def me(acting: Asking, deps: Injected) -> Me:
     return Me(view_agent(found))
 
 
+@post("/me/password", operation_id="change_own_password", status_code=204)
+async def change_password(
+    data: Sent[PasswordChange], request: AnyRequest, acting: Asking, deps: Injected
+) -> None:
+    """Change the agent's own password and end its other logins. Attempts are limited as those to sign in."""
+    given = strict(PasswordChange, data)
+    ended = await deps.team.change_password(acting, given.old, given.new, ip=address(request))
+    deps.hub.close_logins(ended)
+
+
 def _view(login: Login, current: int) -> LoginView:
     return LoginView(
         str(login.id), login.created_at, login.last_seen_at, login.user_agent, login.ip, login.id == current
     )
 
 
-router = Router("/api/v1", route_handlers=[login, logout, sessions, revoke, me], tags=["Signing in"])
+router = Router(
+    "/api/v1", route_handlers=[login, logout, sessions, revoke, me, change_password], tags=["Signing in"]
+)

@@ -1,6 +1,6 @@
 """What the HTTP side is given: ports, use cases with state, and limits."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, SkipValidation
 from msgspec import Struct
 
+from unique_cs.actions.agents import Team
 from unique_cs.actions.auth import Auth
 from unique_cs.actions.contacts import ContactPorts
 from unique_cs.domain.permission import Principal
@@ -26,7 +27,7 @@ class Connections(Protocol):
     """The live connections, on every node."""
 
     def close_principal(self, kind: str, principal_id: int) -> None: ...
-    def close_login(self, login: int) -> None: ...
+    def close_logins(self, logins: Collection[int]) -> None: ...
 
 
 class Deps(Struct, frozen=True):
@@ -42,6 +43,7 @@ class Deps(Struct, frozen=True):
     archive: Archive
     clock: Clock
     auth: Auth
+    team: Team
     contact_ports: ContactPorts
     hub: Connections
     caught_up: Callable[[float], Awaitable[None]]

@@ -17,12 +17,17 @@ VERSION: Final = __version__
 
 _TYPES: Final = (
     agents.AgentChange,
+    agents.AgentRequest,
     agents.Agents,
+    agents.InboxChange,
     agents.Inboxes,
+    agents.NewAgentView,
+    agents.PasswordAnswer,
     auth.LoginAnswer,
     auth.LoginRequest,
     auth.Logins,
     auth.Me,
+    auth.PasswordChange,
     contacts.ContactChange,
     contacts.SessionAnswer,
     contacts.SessionRequest,

@@ -1,6 +1,7 @@
 """The hub: who listens to what on this node, and delivery. Nothing here awaits a socket."""
 
 import asyncio
+from collections.abc import Collection
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import MESSAGE_CREATED, Event
@@ -181,10 +182,10 @@ class Hub:
             if principal is not None and (principal.kind, principal.id) == (kind, principal_id):
                 connection.close(close.FORBIDDEN)
 
-    def close_login(self, login: int) -> None:
-        """Close every connection of a login that was ended, with 4401."""
+    def close_logins(self, logins: Collection[int]) -> None:
+        """Close every connection of logins that were ended, with 4401."""
         for connection in self.connections:
-            if connection.session is not None and connection.session.principal.login == login:
+            if connection.session is not None and connection.session.principal.login in logins:
                 connection.close(close.UNAUTHORIZED)
 
     def close_all(self, code: close.CloseCode) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import httpx
 
 from unique_cs.actions import messages
+from unique_cs.actions.agents import Team
 from unique_cs.actions.auth import Auth
 from unique_cs.actions.contacts import ContactPorts
 from unique_cs.actions.passwords import Passwords, hash_password
@@ -60,8 +61,8 @@ class Closed:
     def close_principal(self, kind: str, principal_id: int) -> None:
         self.said.append((kind, principal_id))
 
-    def close_login(self, login: int) -> None:
-        self.said.append(("login", login))
+    def close_logins(self, logins: Collection[int]) -> None:
+        self.said.extend(("login", login) for login in logins)
 
 
 class Caller:
@@ -143,6 +144,7 @@ class Harness:
             archive=self.archive,
             clock=self.clock,
             auth=self.auth,
+            team=Team(self.records, self.auth, self.passwords, self.ids),
             contact_ports=self.ports,
             **(given | changes),
         )

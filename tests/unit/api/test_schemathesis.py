@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.unit.api.harness import opened
+from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.gateway.door import Upgrades
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
 from unique_cs.gateway.server import HttpServer, listen
@@ -49,7 +50,7 @@ async def _serve(found: list[Served], ready: Event, stop: Event) -> None:
         conversation = await harness.conversation(contact)
         person = (await contact.ok("POST", "contacts/session", {"inbox": "shop"}))["contact"]
         proxies = TrustedProxies()
-        upgrades = Upgrades({}, OriginPolicy((), proxies), proxies)
+        upgrades = Upgrades({}, OriginPolicy(AllowedOrigins(()), proxies), proxies)
         server = HttpServer(harness.api, sockets, upgrades)
         await server.start()
         url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"

@@ -234,7 +234,7 @@ async def test_blocked_and_signed_out(house: House) -> None:
     house.gateway.hub.close_principal("contact", int(house.id_of("ann")))
     assert ended(blocked)[0] == 4403
     bob, cyd = await house.staff("bob"), await house.staff("cyd")
-    house.gateway.hub.close_login(int(house.id_of("bob")))
+    house.gateway.hub.close_logins([int(house.id_of("bob"))])
     assert ended(bob)[0] == 4401
     assert (other.code, cyd.code) == (None, None)
 
