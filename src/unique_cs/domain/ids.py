@@ -36,17 +36,16 @@ class Snowflake:
 
     def next(self, now_ms: int) -> int:
         """Return the next id. Raises `CeilingReached` when `ceiling_ms` forbids it."""
-        if now_ms > self._last_ms:
-            self._last_ms = now_ms
-            self._sequence = 0
-        elif self._sequence < _MAX_SEQUENCE:
-            self._sequence += 1
-        else:
-            self._last_ms += 1
-            self._sequence = 0
-        if self._last_ms >= self.ceiling_ms:
+        millisecond, sequence = self._last_ms, self._sequence + 1
+        if now_ms > millisecond:
+            millisecond, sequence = now_ms, 0
+        elif sequence > _MAX_SEQUENCE:
+            millisecond, sequence = millisecond + 1, 0
+        if millisecond >= self.ceiling_ms:
+            # Nothing is kept of a time that was refused: the clock may have jumped, and may jump back.
             raise CeilingReached
-        return (self._last_ms - EPOCH_MS) << _TIME_SHIFT | self._node | self._sequence
+        self._last_ms, self._sequence = millisecond, sequence
+        return (millisecond - EPOCH_MS) << _TIME_SHIFT | self._node | sequence
 
 
 def time_ms(snowflake: int) -> int:
@@ -55,5 +54,5 @@ def time_ms(snowflake: int) -> int:
 
 
 def parse(text: str) -> int:
-    """Return the id that `text` names, or 0 (never issued) if it is not 1 to 19 decimal digits."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else 0
+    """Return the id that `text` names, or 0 (never issued) if it is not 1 to 19 digits, the first not 0."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 and text[0] != "0" else 0
