@@ -67,13 +67,14 @@ def install(env: dict[str, str]) -> None:
 
 
 def node_environment() -> dict[str, str]:
-    """Give an environment whose PATH begins with a Node that is new enough."""
+    """Give an environment whose PATH begins with a Node that is new enough; colours are for terminals."""
+    environment = dict(os.environ) if sys.stdout.isatty() else {**os.environ, "NO_COLOR": "1"}
     if node_version() >= OLDEST_NODE and shutil.which("npm"):
-        return dict(os.environ)
+        return environment
     tools = VENV / "node"
     if not (tools / "npm").exists():
         install_node(tools)
-    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
+    return {**environment, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def node_version() -> tuple[int, ...]:
