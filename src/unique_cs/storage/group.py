@@ -135,11 +135,13 @@ class GroupCommit:
         metrics.fsync_batch.observe(len(entries))
         self._busy = False
         self.durable_number = number
-        self._on_durable(entries)
-        for told in then:
-            told()
-        if self._scheduled:
-            self._commit()
+        try:
+            self._on_durable(entries)
+            for told in then:
+                told()
+        finally:
+            if self._scheduled:
+                self._commit()
 
     def _fail(self, entries: list[Entry], error: BaseException) -> None:
         self._failed = True
