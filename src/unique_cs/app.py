@@ -33,6 +33,7 @@ from unique_cs.gateway.echo import admit_echo
 from unique_cs.gateway.gateway import Limits
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
 from unique_cs.gateway.server import HttpServer, listen
+from unique_cs.gateway.transports import mqtt_endpoint
 from unique_cs.gateway.transports.http_stream import HttpStream
 from unique_cs.gateway.transports.websocket import WebSocketTransport, choose_subprotocol
 from unique_cs.jobs.watch import Watch
@@ -46,6 +47,10 @@ from unique_cs.storage.trim import Trimmer
 from unique_cs.telemetry import log, metrics
 
 TRIM_S: Final = 60.0
+
+COLLECT: Final = (2_000, 10, 50)
+"""Thresholds of the garbage collector. A full collection looks at every session (40 ms for 10,000 of them),
+and what is held long is hardly ever in a cycle: let it be rare. Young garbage goes as ever."""
 
 SWITCH_S: Final = 0.0005
 """How soon a worker thread that finished a flush gets the interpreter back from a busy loop."""
@@ -83,6 +88,7 @@ class App:
         self._passwords = Passwords()
         self._auth = self._make_auth()
         self._gateway = node.open_gateway(self._auth.authenticate, _limits(settings), random.SystemRandom())
+        self._mqtt = mqtt_endpoint.Endpoint(self._gateway)
         self._server = self._make_server(sockets)
         self.port: int = sockets[0].getsockname()[1]
         self.made: FirstStart | None = None
@@ -91,7 +97,8 @@ class App:
     async def start(cls, settings: Settings) -> "App":
         """Take the port, open the stores, accept. Raises `SettingsError` that says what can't be had."""
         _warn(settings)
-        sockets = _listen(settings)
+        sockets = _listen(settings, "http_port")
+        mqtt_sockets = _listen(settings, "mqtt_port") if settings.mqtt_port else []
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         hot = _open_hot(settings)
         database = await Database.open(settings.data_dir / "archive.sqlite")
@@ -105,11 +112,13 @@ class App:
             inbox_key=settings.inbox_key,
         )
         await app._server.start()
+        await app._mqtt.start(mqtt_sockets, _tls(settings))
         app._start_jobs()
         sys.setswitchinterval(SWITCH_S)
         # What is here now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*COLLECT)
         return app
 
     def next_id(self) -> int:
@@ -138,7 +147,7 @@ class App:
     def _make_server(self, sockets: list[socket.socket]) -> HttpServer:
         settings = self._settings
         proxies = TrustedProxies(_names(settings.trusted_proxies))
-        routes: dict[str, Admit] = {"/ws": self._admit}
+        routes: dict[str, Admit] = {"/ws": self._admit, mqtt_endpoint.PATH: self._mqtt.admit}
         if settings.echo:
             routes |= {"/ws/echo": admit_echo, "/": admit_echo}
         allowed = AllowedOrigins(_names(settings.allowed_origins), self._inbox_origins)
@@ -243,6 +252,7 @@ class App:
         """Send everybody away with 4503, make everything accepted durable, close the stores."""
         seconds = self._settings.drain_ms / 1000
         self._server.stop_accepting()
+        self._mqtt.stop_accepting()
         await self._gateway.drain(seconds)
         await self._server.close(seconds)
         await self._node.close()
@@ -276,13 +286,12 @@ def _warn(settings: Settings) -> None:
         log.warning("rate limits are off; turn them on in production", setting=f"{PREFIX}RATE_LIMITS")
 
 
-def _listen(settings: Settings) -> list[socket.socket]:
+def _listen(settings: Settings, setting: str) -> list[socket.socket]:
+    port = getattr(settings, setting)
     try:
-        return listen(settings.host, settings.http_port)
+        return listen(settings.host, port)
     except OSError as error:
-        raise SettingsError(
-            f"{PREFIX}HTTP_PORT {settings.http_port} can't be had: {error.strerror}"
-        ) from error
+        raise SettingsError(f"{PREFIX}{setting.upper()} {port} can't be had: {error.strerror}") from error
 
 
 def _open_hot(settings: Settings) -> RocksHot:
