@@ -18,6 +18,9 @@ from unique_cs.protocol import close, frames
 from unique_cs.protocol.codec import BadFrame, Decoded
 from unique_cs.telemetry import log
 
+MAX_TICK_S: Final = 0.1
+"""The wheel's step. After a restart all come within seconds, and are then asked together: in small lots."""
+
 Authenticate = Callable[[str], Awaitable[Principal]]
 Work = Coroutine[Any, Any, None] | None
 
@@ -58,8 +61,8 @@ class Gateway:
         self.limits = limits
         self.rng = rng
         self.draining = False
-        tick_s = min(1.0, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000)
-        self.wheel: Wheel[Connection] = Wheel(tick_s)
+        tick_s = min(MAX_TICK_S, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000)
+        self.wheel = Wheel(tick_s)
         self.hub = Hub(clock, self.wheel)
         self.connect_ticks = self.wheel.ticks(limits.connect_timeout_ms)
         self.heartbeat_ticks = self.wheel.ticks(limits.heartbeat_ms)

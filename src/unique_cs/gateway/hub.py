@@ -18,7 +18,7 @@ from unique_cs.telemetry import metrics
 class Hub:
     """Delivers durable entries and signals to the connections of this node."""
 
-    def __init__(self, clock: Clock, wheel: Wheel[Connection]) -> None:
+    def __init__(self, clock: Clock, wheel: Wheel) -> None:
         """`wheel` holds every connection until its transport is gone."""
         self._clock = clock
         self._wheel = wheel
@@ -33,7 +33,7 @@ class Hub:
     @property
     def connections(self) -> list[Connection]:
         """Those that are not closed; `open` is their number."""
-        return [each for each in self._wheel.items() if not each.closed]
+        return [each for each in self._wheel.items() if isinstance(each, Connection) and not each.closed]
 
     # One write per connection and tick
 

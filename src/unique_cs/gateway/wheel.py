@@ -1,7 +1,6 @@
 """A timer wheel: one timer for all deadlines, so that an idle connection costs two links in a ring."""
 
 import asyncio
-from typing import Generic, TypeVar, cast
 
 
 class Timed:
@@ -21,10 +20,7 @@ class Timed:
         raise NotImplementedError
 
 
-TimedT = TypeVar("TimedT", bound=Timed)
-
-
-class Wheel(Generic[TimedT]):
+class Wheel:
     """Deadlines are ticks of `tick_s` seconds; one is met at most a tick late."""
 
     SLOTS = 512
@@ -41,7 +37,7 @@ class Wheel(Generic[TimedT]):
         """How many ticks to wait so that at least `milliseconds` have passed."""
         return int(milliseconds / 1000 / self.tick_s) + 2
 
-    def add(self, item: TimedT, tick: int) -> None:
+    def add(self, item: Timed, tick: int) -> None:
         """Ask `item` at `tick` only; one that is more than `SLOTS` ahead is asked each time round before."""
         self.discard(item)
         head = self._rings[tick % self.SLOTS]
@@ -50,22 +46,22 @@ class Wheel(Generic[TimedT]):
         item.before, item.after = last, head
         last.after = head.before = item
 
-    def discard(self, item: TimedT) -> None:
+    def discard(self, item: Timed) -> None:
         """Forget `item`; harmless if it is not here."""
         before, after = item.before, item.after
         if before is not None and after is not None:
             before.after, after.before = after, before
             item.before = item.after = None
 
-    def items(self) -> list[TimedT]:
+    def items(self) -> list[Timed]:
         """Everything that waits, in no special order."""
         return [item for head in self._rings for item in self._of(head)]
 
-    def _of(self, head: Timed) -> list[TimedT]:
-        found: list[TimedT] = []
+    def _of(self, head: Timed) -> list[Timed]:
+        found: list[Timed] = []
         item = head.after
         while item is not None and item is not head:
-            found.append(cast("TimedT", item))
+            found.append(item)
             item = item.after
         return found
 

@@ -12,7 +12,7 @@ from unique_cs.gateway.wheel import Timed, Wheel
 class Deadline(Timed):
     """Notes when it is asked, and answers with the deadlines it was given."""
 
-    def __init__(self, wheel: "Wheel[Deadline]", *later: int) -> None:
+    def __init__(self, wheel: Wheel, *later: int) -> None:
         super().__init__()
         self.asked: list[int] = []
         self._wheel = wheel
@@ -28,7 +28,7 @@ class Turning:
 
     def __init__(self, clock: FakeClock, tick_s: float) -> None:
         self.clock = clock
-        self.wheel: Wheel[Deadline] = Wheel(tick_s)
+        self.wheel = Wheel(tick_s)
 
     async def turn(self, ticks: int) -> None:
         """Let this many ticks pass."""
