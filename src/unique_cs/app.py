@@ -48,7 +48,7 @@ from unique_cs.telemetry import log, metrics
 
 TRIM_S: Final = 60.0
 
-COLLECT: Final = (2_000, 10, 50)
+COLLECT: Final = (1_000, 10, 100)
 """Thresholds of the garbage collector. A full collection looks at every session (40 ms for 10,000 of them),
 and what is held long is hardly ever in a cycle: let it be rare. Young garbage goes as ever."""
 
