@@ -107,7 +107,7 @@ class Peer:
         self._house = house
         self._binary = codec.binary
         self._new: list[Frame] = []
-        self._unread = 0
+        self._unread = self.writes = 0
         self.queues: list[Frame] = []
         self.holds = False
         self.code: int | None = None
@@ -165,6 +165,7 @@ class Peer:
 
     def write(self, frames: list[bytes]) -> None:
         assert self.code is None, "written after the close"
+        self.writes += 1
         data = b"".join(frames)
         while data:
             size = 4 + int.from_bytes(data[:4], "big")
