@@ -3,8 +3,6 @@
 from collections import Counter
 from typing import Any
 
-import msgspec
-
 from tests.support.checker import Final, Issued, Kind, Placed, Row, Step, Timeline, View
 from unique_cs.client import (
     Advanced,
@@ -19,6 +17,7 @@ from unique_cs.client import (
     Subscribed,
     Unsubscribed,
 )
+from unique_cs.client.roads import Wire
 
 
 class Recorder:
@@ -108,9 +107,9 @@ class RecordingClient(Client):
         super().__init__(url, token, listener=recorder.output, **options)
         self.recorder = recorder
 
-    def wire_received(self, wire: Any, message: Any) -> None:
-        self.recorder.frame(self.session, msgspec.json.decode(message))
-        super().wire_received(wire, message)
+    def wire_received(self, wire: Wire, frame: Frame) -> None:
+        self.recorder.frame(self.session, frame)
+        super().wire_received(wire, frame)
 
 
 async def final_history(agent: Rest, conversations: list[str]) -> Final:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from tests.support.checker import Final, View, check
 from tests.support.raw import RawSocket
 from tests.support.recording import Recorder, RecordingClient, final_history
 from unique_cs.bench.process import INBOX_KEY, OWNER_EMAIL, OWNER_PASSWORD, ServerProcess
-from unique_cs.client import Connected, Fault, MemoryStore, Rest, Settings
+from unique_cs.client import Connected, Fault, MemoryStore, Rest, Road, Settings
+from unique_cs.client.roads import Choice
 
 DEADLINE = 10.0
 
@@ -42,7 +43,14 @@ class World:
         return await self._stack.enter_async_context(Rest(self.server.url))
 
     async def client(
-        self, name: str, rest: Rest, *, contact: bool = True, store: MemoryStore | None = None
+        self,
+        name: str,
+        rest: Rest,
+        *,
+        contact: bool = True,
+        store: MemoryStore | None = None,
+        roads: Sequence[Road] | Choice = ("websocket",),
+        url: str | None = None,
     ) -> "Person":
         """A recorded client, connected by now, for whoever `rest` is signed in as."""
         assert rest.token is not None
@@ -50,7 +58,12 @@ class World:
         self.recorders.append(recorder)
         settings = Settings(rng=random.Random(self._rng.random()), backoff_base=0.1, backoff_cap=0.5)
         client = Person(
-            self.server.url, rest.token, recorder, store=store or MemoryStore(), settings=settings
+            url or self.server.url,
+            rest.token,
+            recorder,
+            store=store or MemoryStore(),
+            settings=settings,
+            roads=roads,
         )
         await self._stack.enter_async_context(client)
         await until(lambda: any(isinstance(item, Connected) for item in recorder.told))

@@ -1,6 +1,6 @@
 """A client of protocol version 1, written from the protocol's page and nothing of the server.
 
-`Session` is the protocol without I/O; `Client` runs one over WebSocket.
+`Session` is the protocol without I/O; `Client` runs one over WebSocket, or HTTP where that is blocked.
 """
 
 from unique_cs.client.client import Answer, Client
@@ -27,11 +27,13 @@ from unique_cs.client.outputs import (
     Unsubscribed,
 )
 from unique_cs.client.rest import Rest, RestError
+from unique_cs.client.roads import ROADS, Road
 from unique_cs.client.session import Phase, Session, Settings
 from unique_cs.client.sqlite import SQLiteStore
 from unique_cs.client.state import Frame, MemoryStore, Position, Send, State, Store
 
 __all__ = [
+    "ROADS",
     "Abandoned",
     "Advanced",
     "Answer",
@@ -55,6 +57,7 @@ __all__ = [
     "Refused",
     "Rest",
     "RestError",
+    "Road",
     "SQLiteStore",
     "Send",
     "Sent",

@@ -1,37 +1,39 @@
-"""The shell around a `Session`: WebSocket, REST, asyncio's clock."""
+"""The shell around a `Session`: the roads, REST, asyncio's clock."""
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
-import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
-from websockets.typing import Data
 
-from unique_cs.client.outputs import Abandoned, Drop, Open, Output, ReadHistory, Refused, Sent, Transmit
+from unique_cs.client.http import HttpWire, PollWire
+from unique_cs.client.outputs import (
+    Abandoned,
+    Connected,
+    Drop,
+    Open,
+    Output,
+    ReadHistory,
+    Refused,
+    Sent,
+    Transmit,
+)
 from unique_cs.client.rest import Rest, RestError
+from unique_cs.client.roads import ROADS, Choice, Factory, Road, Wire
 from unique_cs.client.session import Session, Settings
 from unique_cs.client.state import Frame, MemoryStore, Position, Store
+from unique_cs.client.websocket import WebSocketWire
 
 Answer = Sent | Refused | Abandoned
 Listener = Callable[[Output], None]
 
-# The protocol has its own heartbeat, and bounds what a client may send, not what it may be sent.
-_OPTIONS: dict[str, Any] = {
-    "ping_interval": None,
-    "compression": None,
-    "max_size": None,
-    "close_timeout": 2.0,
-    "proxy": None,
-}
+_FACTORIES: dict[Road, Factory] = {"websocket": WebSocketWire, "http": HttpWire, "poll": PollWire}
 
 
 class Client:
-    """A session over WebSocket that keeps itself connected, from `async with` until its end.
+    """A session that keeps itself connected over one road or another, from `async with` until its end.
 
     `listener` is called on the loop for each output meant for the application, in order. It must not block.
     """
@@ -44,14 +46,19 @@ class Client:
         store: Store | None = None,
         settings: Settings | None = None,
         listener: Listener | None = None,
+        roads: Sequence[Road] | Choice = ROADS,
     ) -> None:
-        """`url` is the server's HTTP address, for example `http://127.0.0.1:8080`."""
+        """`url` is the server's HTTP address, for example `http://127.0.0.1:8080`.
+
+        `roads` are tried in order: the next one where the one before does not get through.
+        """
         self.session = Session(token, store or MemoryStore(), settings)
         self.rest = Rest(url, token)
-        self._wire_url = "ws" + url.removeprefix("http") + "/ws"
+        self._url = url
+        self._roads = roads if isinstance(roads, Choice) else Choice(roads)
         self._listener = listener or (lambda _: None)
         self._answers: deque[asyncio.Future[Answer] | None] = deque([None] * self.session.unanswered)
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -116,10 +123,10 @@ class Client:
         match output:
             case Transmit(frame):
                 if self._wire is not None:
-                    self._wire.write(msgspec.json.encode(frame).decode())
+                    self._wire.write(frame)
             case Open():
-                self._wire = _Wire(self)
-                self._spawn(self._wire.run(self._wire_url))
+                self._wire = _FACTORIES[self._roads.take(self._loop.time())](self, self._url)
+                self._spawn(self._wire.run())
             case Drop():
                 wire, self._wire = self._wire, None
                 if wire is not None:
@@ -130,6 +137,8 @@ class Client:
                 self._tell(output)
 
     def _tell(self, output: Output) -> None:
+        if isinstance(output, Connected):
+            self._roads.connected()
         if isinstance(output, Sent | Refused | Abandoned):
             for _ in output.sends if isinstance(output, Abandoned) else (output,):
                 answer = self._answers.popleft()
@@ -165,72 +174,15 @@ class Client:
 
     # Called by the wire that is current
 
-    def wire_opened(self, wire: "_Wire") -> None:
+    def wire_opened(self, wire: Wire) -> None:
         if wire is self._wire:
             self._input(self.session.opened)
 
-    def wire_received(self, wire: "_Wire", message: Data) -> None:
+    def wire_received(self, wire: Wire, frame: Frame) -> None:
         if wire is self._wire:
-            self._input(self.session.received, msgspec.json.decode(message))
+            self._input(self.session.received, frame)
 
-    def wire_closed(self, wire: "_Wire", code: int | None, reason: str) -> None:
+    def wire_closed(self, wire: Wire, code: int | None, reason: str) -> None:
         if wire is self._wire:
             self._wire = None
             self._input(self.session.closed, code, reason)
-
-
-class _Wire:
-    """One WebSocket connection: reads in `run`, writes what was queued in one task."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._queue: deque[str] = deque()
-        self._work = asyncio.Event()
-        self._socket: ClientConnection | None = None
-        self._closing = False
-
-    def write(self, message: str) -> None:
-        self._queue.append(message)
-        self._work.set()
-
-    def close(self) -> None:
-        self._closing = True
-        self._work.set()
-
-    def abort(self) -> None:
-        if self._socket is not None:
-            self._socket.transport.abort()
-
-    async def run(self, url: str) -> None:
-        code, reason = None, ""
-        try:
-            async with connect(url, **_OPTIONS) as socket:
-                await self._attached(socket)
-        except ConnectionClosed as closed:
-            code = closed.rcvd.code if closed.rcvd is not None else None
-            reason = closed.rcvd.reason if closed.rcvd is not None else "connection lost"
-        except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, EOFError) as error:
-            reason = str(error)
-        self._client.wire_closed(self, code, reason)
-
-    async def _attached(self, socket: ClientConnection) -> None:
-        self._socket = socket
-        self._client.wire_opened(self)
-        writer = asyncio.create_task(self._write(socket))
-        try:
-            while True:
-                self._client.wire_received(self, await socket.recv())
-        finally:
-            writer.cancel()
-
-    async def _write(self, socket: ClientConnection) -> None:
-        try:
-            while True:
-                await self._work.wait()
-                self._work.clear()
-                while self._queue:
-                    await socket.send(self._queue.popleft())
-                if self._closing:
-                    await socket.close()
-        except ConnectionClosed:
-            """The reader reports it."""

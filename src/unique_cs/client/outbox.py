@@ -71,6 +71,10 @@ class Outbox:
             raise FaultError(f"answer to {n} where {self._state.acked + 1} is due")
         return self._state.pending[n], n <= self._tried
 
+    def shown(self, n: int) -> None:
+        """The event of this send came: its `sent` follows it, as that of a repeat does."""
+        self._tried = max(self._tried, n)
+
     def settle(self, n: int) -> None:
         """The answer was told: the send is done with."""
         self._store.answered(n)

@@ -121,12 +121,18 @@ class Session:
             self._beat()
 
     def opened(self, now: float) -> None:
-        """The transport is open: `connect` goes first, and nothing more until its answer."""
+        """The transport is open: `connect` goes first, and nothing more until its answer.
+
+        Called again while the session is live, it makes the `connect` of the next poll.
+        """
+        if self.phase is Phase.LIVE:
+            self._now = now
+            self._transmit(self._connect_frame(self._timelines.again()))
         if self.phase is not Phase.OPENING:
             return
         self._now = self._opened_at = now
         self.phase, self._goodbye = Phase.CONNECTING, None
-        self._transmit(self._connect_frame())
+        self._transmit(self._connect_frame(self._timelines.since()))
 
     def closed(self, now: float, code: int | None, reason: str = "") -> None:
         """The transport is gone, or could not be opened; `code` as the transport has it, else None."""
@@ -221,6 +227,8 @@ class Session:
         kind = frame["type"]
         if kind in {"close", "error", "pong"}:
             _HANDLERS[kind](self, frame)
+        elif kind == "connected" and self.phase is Phase.LIVE and frame["session"] == self.state.session:
+            self._on_next_poll(frame)
         elif (self.phase is Phase.CONNECTING) != (kind == "connected"):
             raise FaultError(f"{kind} while {self.phase.value}")
         else:
@@ -236,6 +244,11 @@ class Session:
         self._out += told
         for ask in asks:
             self._transmit(ask)
+
+    def _on_next_poll(self, frame: Frame) -> None:
+        self.state.c = max(self.state.c, frame["c"])
+        self._store.identity(self.state)
+        self._out += self._timelines.joined(frame.get("conversations", []))
 
     def _adopt(self, frame: Frame) -> None:
         state, actor = self.state, f"{frame['actor']['kind']}:{frame['actor']['id']}"
@@ -279,6 +292,8 @@ class Session:
             self._outbox.settle(n)
 
     def _on_event(self, frame: Frame) -> None:
+        if "n" in frame:
+            self._outbox.shown(frame["n"])
         self._out += self._timelines.event(frame)
 
     def _on_advance(self, frame: Frame) -> None:
@@ -306,14 +321,14 @@ class Session:
 
     # Inside
 
-    def _connect_frame(self) -> Frame:
+    def _connect_frame(self, since: dict[str, Frame]) -> Frame:
         state, settings = self.state, self.settings
         frame: Frame = {"type": "connect", "token": self._token, "acked": state.acked}
         if state.session is not None:
             state.c += 1
             self._store.identity(state)
             frame |= {"session": state.session, "c": state.c}
-        if since := self._timelines.since():
+        if since:
             frame["since"] = since
         return frame | {"client": {"name": settings.name, "version": settings.version}}
 

@@ -19,7 +19,10 @@ SINCE_LIMIT = 500
 
 @dataclass(slots=True)
 class _Live:
-    """Where a timeline stands on this connection; `held` collects live frames while history is read."""
+    """Where a timeline stands on this connection; `held` collects live frames while history is read.
+
+    Events up to `base` do not come as frames.
+    """
 
     epoch: str
     seq: int
@@ -51,6 +54,21 @@ class Timelines:
         self._asked = {name: self._state.positions[name] for name in named}
         return {name: _since(self._state.positions[name]) for name in named}
 
+    def again(self) -> dict[str, Frame]:
+        """Go on: the positions for another `connect` of a connection that is a series of polls."""
+        followed = [(name, live) for name, live in self._live.items() if not live.leaving]
+        named = {name: Position(live.epoch, live.seq) for name, live in followed[-SINCE_LIMIT:]}
+        self._asked |= named
+        return {name: _since(position) for name, position in named.items()}
+
+    def joined(self, conversations: list[Frame]) -> list[Output]:
+        """Take the listing of a later `connected`: only what is not followed yet is news."""
+        told: list[Output] = []
+        for shown in conversations:
+            if str(shown["id"]) not in self._live:
+                told += self._listed(str(shown["id"]), shown)
+        return told
+
     def connected(self, conversations: list[Frame]) -> tuple[list[Output], list[Frame]]:
         """Take the listing of `connected`: what to tell, and the `subscribe` frames for the rest."""
         told: list[Output] = []
@@ -71,7 +89,7 @@ class Timelines:
         return self._begin(name, here, shown)
 
     def _begin(self, name: str, position: Position, shown: Frame) -> list[Output]:
-        self._live[name] = _Live(position.epoch, position.seq)
+        self._live[name] = _Live(position.epoch, position.seq, base=position.seq)
         self._apply(name, position)
         return [Subscribed(name, position.epoch, position.seq, shown)]
 
@@ -127,7 +145,7 @@ class Timelines:
         live = self._live.get(name)
         if live is None or live.leaving:
             return True
-        if repeat and seq <= live.seq:
+        if seq <= live.seq and (repeat or seq <= live.base):
             return False
         holds = live.held is not None
         self._next(name, seq, Delivered(event) if holds else None)
