@@ -146,6 +146,25 @@ async def test_a_poll_waits_only_when_it_has_nothing_to_say(house: House) -> Non
     assert [each["data"]["body"]["text"] for each in found if each["type"] == "event"] == ["hi"]
 
 
+async def test_a_poll_waits_behind_the_signals_that_greet_an_agent(house: House) -> None:
+    """The count of who waits is told to every connection; it alone does not end a poll."""
+    await house.contact()
+    peer = await house.peer().connect("ann")
+    peer.say(1, "hello")
+    await house.settle()
+    bob = house.agent("bob")
+    first = await Call(house, PATH, {"type": "connect"}, bob, b"poll=1").frames()
+    (head,) = first[0]["conversations"]
+    since = {head["id"]: {"epoch": head["epoch"], "seq": head["seq"]}}
+    body = {"type": "connect", "session": first[0]["session"], "since": since}
+    waiting = Call(house, PATH, body, bob, b"poll=1")
+    await house.settle()
+    assert not waiting.task.done()
+    peer.say(2, "anyone?")
+    found = await waiting.frames()
+    assert {"signal", "event"} <= {each["type"] for each in found}
+
+
 async def test_a_session_of_another_actor_is_not_there(house: House) -> None:
     """Another actor's session looks as if it did not exist, and a wrong token is refused."""
     await house.contact()

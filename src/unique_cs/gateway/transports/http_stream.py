@@ -216,10 +216,11 @@ async def _poll(mailbox: _Mailbox, body: bytes, receive: Receive, send: Send) ->
     gone = asyncio.ensure_future(_disconnected(receive))
     gone.add_done_callback(lambda _: mailbox.changed.set())
     try:
-        await _changed(mailbox, POLL_S)
+        await _entered(mailbox, gone)
         frames = mailbox.take()
-        if frames and _has_no_news(frames[0], body):
-            while len(frames) == 1 and not mailbox.closed and not gone.done():
+        if frames and _has_no_news(frames, body):
+            entered = len(frames)
+            while len(frames) == entered and not mailbox.closed and not gone.done():
                 if not await _changed(mailbox, POLL_S):
                     break
                 frames += mailbox.take()
@@ -229,9 +230,26 @@ async def _poll(mailbox: _Mailbox, body: bytes, receive: Receive, send: Send) ->
         gone.cancel()
 
 
-def _has_no_news(connected: bytes, body: bytes) -> bool:
-    """Whether `connected` tells the client nothing that it did not say itself, so that the poll may wait."""
-    told: dict[str, Any] = msgspec.json.decode(connected)
+async def _entered(mailbox: _Mailbox, gone: asyncio.Future[None]) -> None:
+    """Return when `connect` is answered and what was missed is there, or a response full of it."""
+    work = mailbox.connection.work
+    if work is None:
+        return
+    work.add_done_callback(lambda _: mailbox.changed.set())
+    while not (work.done() or gone.done() or mailbox.closed or mailbox.size > LOW_WATER):
+        mailbox.changed.clear()
+        await mailbox.changed.wait()
+    mailbox.connection.flush()
+
+
+def _has_no_news(frames: list[bytes], body: bytes) -> bool:
+    """Whether `connected` tells the client nothing that it did not say itself, so that the poll may wait.
+
+    Signals that greet every connection are none: they leave with what comes next.
+    """
+    told, *others = (msgspec.json.decode(frame) for frame in frames)
+    if any(frame["type"] != "signal" for frame in others):
+        return False
     asked: dict[str, Any] = msgspec.json.decode(body)
     if told.get("type") != "connected" or not told["resumed"]:
         return False
