@@ -87,6 +87,33 @@ const SCENES = {
     await page.waitForTimeout(400);
     await shot('settings');
   },
+  async team({ page, shot, desk }) {
+    desk.agents.push({ id: '9003', name: desk.words.names[2] ?? 'Ana', email: 'a.very.long.address.of.somebody@customer-service.northwind.example', role: 'admin' }, { id: '9004', name: desk.words.names[3] ?? 'Bo', email: 'bo@northwind.example', role: 'agent', disabled: true });
+    await page.evaluate(() => (location.hash = '#/settings'));
+    await page.waitForSelector('[data-member="9002"]');
+    await shot('team');
+    await page.click('[data-member="9002"] button');
+    await page.waitForTimeout(300);
+    await shot('team-menu');
+    await page.click('[role=menuitem] >> nth=0');
+    await page.waitForTimeout(300);
+    await shot('team-reset');
+    await page.click('dialog button[type=submit]');
+    await page.waitForSelector('[data-password]');
+    await page.waitForTimeout(200);
+    await shot('team-password');
+    await page.click('dialog button[type=submit]');
+    await page.locator('section').nth(1).locator('button').first().click();
+    await page.fill('dialog [name=name]', desk.words.jonas);
+    await page.fill('dialog [name=email]', 'jonas@northwind.example');
+    await page.click('dialog button[type=submit]');
+    await page.waitForSelector('dialog [role=alert]');
+    await shot('team-add');
+    await page.keyboard.press('Escape');
+    await page.locator('section').nth(0).locator('button').last().click();
+    await page.waitForTimeout(300);
+    await shot('team-own-password');
+  },
   async menus({ page, shot, open, size }) {
     await open('5003');
     await page.locator('header [aria-haspopup=menu]').last().click();

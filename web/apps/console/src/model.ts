@@ -14,6 +14,11 @@ export interface Agent extends Named {
   role: string;
 }
 
+/** An agent as the team's list shows it. */
+export interface Member extends Agent {
+  disabled: boolean;
+}
+
 export interface Inbox extends Named {
   key: string;
 }

@@ -235,6 +235,90 @@ describe.skipIf(missing)('the console in a browser', { timeout: 30_000 }, () => 
     expect(sent().map((frame) => frame.body)).toEqual([{ kind: 'text', text: 'later' }]);
   });
 
+  async function settings(): Promise<void> {
+    await page.evaluate(() => (location.hash = '#/settings'));
+    await page.waitForSelector('section >> text=Appearance');
+  }
+
+  it('adds an agent, shows the password once, and offers the agent for assignment', async () => {
+    await start();
+    await settings();
+    await page.click('button:has-text("Add agent")');
+    await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute('name'))).toBe('name');
+    await page.keyboard.type('Bo Lin');
+    await page.fill('dialog [name=email]', 'jonas@northwind.example');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog [role=alert]:has-text("Another agent has this e-mail")');
+    await page.fill('dialog [name=email]', 'bo@northwind.example');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => page.textContent('dialog [data-password]')).toBe('tR4x_9kLm2Qw8VzN');
+    await page.mouse.click(10, 10);
+    await page.click('dialog button:has-text("Done")');
+    await expect.poll(() => page.locator('[data-password]').count()).toBe(0);
+    await page.waitForSelector('[data-member]:has-text("bo@northwind.example")');
+    await page.evaluate(() => (location.hash = '#/c/5000'));
+    await page.click('[aria-label^="Assignee"]');
+    await page.waitForSelector('[role=menuitemradio]:has-text("Bo Lin")');
+  });
+
+  it('disables an agent, who can not be assigned then, and enables it again', async () => {
+    await start();
+    await settings();
+    const choose = async (text: string) => {
+      await page.click('[data-member="9002"] button');
+      await page.click(`[role=menuitem]:has-text("${text}")`);
+    };
+    await choose('Disable');
+    await page.waitForSelector('[data-member="9002"]:has-text("Disabled")');
+    await page.evaluate(() => (location.hash = '#/c/5000'));
+    await page.click('[aria-label^="Assignee"]');
+    await page.waitForSelector('[role=menuitemradio]');
+    expect(await page.locator('[role=menuitemradio]:has-text("Jonas")').count()).toBe(0);
+    await page.keyboard.press('Escape');
+    await settings();
+    await choose('Enable again');
+    await page.waitForSelector('[data-member="9002"]:has-text("Disabled")', { state: 'detached' });
+  });
+
+  it('asks before it resets a password', async () => {
+    await start();
+    await settings();
+    await page.click('[data-member="9002"] button');
+    await page.click('[role=menuitem]:has-text("Reset password")');
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.locator('dialog').count()).toBe(0);
+    expect(page.url()).toContain('#/settings');
+    await page.click('[data-member="9002"] button');
+    await page.click('[role=menuitem]:has-text("Reset password")');
+    await page.click('dialog button[type=submit]');
+    await page.waitForSelector('dialog [data-password]');
+  });
+
+  it('changes the own password, and says when the current one is wrong', async () => {
+    await start();
+    await settings();
+    await page.click('button:has-text("Change password")');
+    await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute('name'))).toBe('old');
+    await page.fill('[name=old]', 'wrong');
+    await page.fill('[name=new]', 'a longer password');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog [role=alert]:has-text("current password is wrong")');
+    await page.fill('[name=old]', 'correct horse');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('text=Other devices are signed out');
+    expect(await page.locator('dialog').count()).toBe(0);
+  });
+
+  it('shows the team to nobody who may not administer it', async () => {
+    await start((all) => {
+      all.me.role = 'agent';
+    });
+    await settings();
+    expect(await page.locator('[data-member]').count()).toBe(0);
+    expect(await page.locator('button:has-text("Add agent")').count()).toBe(0);
+    await page.waitForSelector('button:has-text("Change password")');
+  });
+
   it('shows one pane at a time on a phone, and leads back', async () => {
     await start(undefined, { width: 390, height: 844 });
     expect(await page.locator('#thread').count()).toBe(0);

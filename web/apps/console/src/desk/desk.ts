@@ -2,7 +2,7 @@ import { Client, type ClientEvent, type Messaging } from '@unique-cs/client';
 import { createApi, ApiError, type Api } from '../lib/api';
 import { notifyMessage } from '../lib/notify';
 import type { Session } from '../lib/session';
-import type { Contact, Conversation, Status } from '../model';
+import type { Contact, Conversation, Member, Status } from '../model';
 import { isFromContact } from '../model';
 import { initialState, type Entry } from '../state/state';
 import { createStore, type Store } from '../state/store';
@@ -107,6 +107,13 @@ export class Desk {
     return this.change(id, { status }, () => this.api.setStatus(id, status));
   }
 
+  /** Returns every agent; those who are not disabled can be assigned from now on. */
+  async refreshAgents(): Promise<Member[]> {
+    const { agents } = await this.api.agents();
+    this.store.dispatch({ type: 'people', agents: agents.filter((agent) => !agent.disabled) });
+    return agents;
+  }
+
   async earlierConversations(contact: Contact): Promise<Conversation[]> {
     return (await this.api.contactConversations(contact.id)).conversations;
   }
@@ -124,7 +131,8 @@ export class Desk {
     }
   }
 
-  private complain(error: unknown): void {
+  /** Tells for a few seconds what did not work. */
+  complain(error: unknown): void {
     const unreachable = error instanceof ApiError && error.status === 0;
     const params = { reason: error instanceof Error ? error.message : String(error) };
     const notice = unreachable ? { key: 'signin.unreachable' as const, params: {} } : { key: 'thread.error.action' as const, params };
@@ -137,8 +145,7 @@ export class Desk {
   }
 
   private async loadPeople(): Promise<void> {
-    const [agents, inboxes] = await Promise.all([this.api.agents().catch(() => null), this.api.inboxes().catch(() => null)]);
-    if (agents) this.store.dispatch({ type: 'people', agents: agents.agents.filter((agent) => !agent.disabled) });
+    const [, inboxes] = await Promise.all([this.refreshAgents().catch(() => null), this.api.inboxes().catch(() => null)]);
     if (inboxes) this.store.dispatch({ type: 'people', inboxes: inboxes.inboxes });
   }
 

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type MouseEvent } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState, type MouseEvent } from 'react';
 import { useT } from '../i18n';
 import { toggleTheme } from '../lib/preferences';
 import { DRAWER, PHONE, useMedia } from '../lib/media';
@@ -14,10 +14,12 @@ import { Banner, NoticeToast } from './Banner';
 import { ListPane } from './list/ListPane';
 import { useListed, type Listed } from './list/useListed';
 import { Rail } from './rail/Rail';
-import { Settings } from './settings/Settings';
 import type { ComposerHandle } from './thread/Composer';
 import { ThreadPane } from './thread/ThreadPane';
 import css from './Workspace.module.css';
+
+/** Loaded when first opened. */
+const Settings = lazy(() => import('./settings/Settings').then((module) => ({ default: module.Settings })));
 
 function useTitle(): void {
   const t = useT();
@@ -129,7 +131,9 @@ export function Workspace() {
       <Banner />
       <Rail page={route.page} onPalette={commands.palette} />
       {route.page === 'settings' ? (
-        <Settings />
+        <Suspense fallback={<main className={css.thread} aria-busy="true" />}>
+          <Settings />
+        </Suspense>
       ) : (
         <>
           <div className={css.list}>

@@ -1,4 +1,4 @@
-import type { Agent, Contact, Conversation, Inbox, SessionInfo, Status, TimelineEvent } from '../model';
+import type { Agent, Contact, Conversation, Inbox, Member, SessionInfo, Status, TimelineEvent } from '../model';
 
 /** A problem document (RFC 9457) as an error; `status` 0 means that no answer came. */
 export class ApiError extends Error {
@@ -82,7 +82,11 @@ export function createApi(token: string, onUnauthorized: () => void) {
   const get = <T>(path: string) => request<T>('GET', path);
   return {
     me: () => get<{ agent: Agent }>('/me'),
-    agents: () => get<{ agents: (Agent & { disabled: boolean })[] }>('/agents'),
+    agents: () => get<{ agents: Member[] }>('/agents'),
+    addAgent: (draft: { name: string; email: string; role: 'agent' | 'admin' }) => request<Member & { password: string }>('POST', '/agents', draft),
+    changeAgent: (id: string, change: { disabled?: boolean; role?: 'agent' | 'admin' }) => request<Member>('PATCH', `/agents/${id}`, change),
+    resetPassword: (id: string) => request<{ password: string }>('POST', `/agents/${id}/password`),
+    changePassword: (old: string, fresh: string) => request<void>('POST', '/me/password', { old, new: fresh }),
     inboxes: () => get<{ inboxes: Inbox[] }>('/inboxes'),
     sessions: () => get<{ sessions: SessionInfo[] }>('/auth/sessions'),
     endSession: (id: string) => request<void>('DELETE', `/auth/sessions/${id}`),

@@ -154,10 +154,17 @@ function withoutTypists(state: State, now: number): State {
   return left.length === state.typists.length ? state : { ...state, typists: left };
 }
 
+/** A name or a role may have been changed since this agent signed in. */
+function withPeople(state: State, agents: State['agents'], inboxes: State['inboxes']): State {
+  const me = agents.find((agent) => agent.id === state.me.id) ?? state.me;
+  const same = me.name === state.me.name && me.role === state.me.role;
+  return { ...state, agents, inboxes, me: same ? state.me : { ...state.me, name: me.name, role: me.role } };
+}
+
 export function reduce(state: State, action: Action): State {
   switch (action.type) {
     case 'people':
-      return { ...state, agents: action.agents ?? state.agents, inboxes: action.inboxes ?? state.inboxes };
+      return withPeople(state, action.agents ?? state.agents, action.inboxes ?? state.inboxes);
     case 'link':
       // Who came and went while we were away is unknown.
       return { ...state, link: action.status, presence: action.status.state === 'online' ? state.presence : {} };

@@ -11,7 +11,10 @@ import { Avatar } from '../../ui/Avatar';
 import { Button, Keys } from '../../ui/Button';
 import { useDesk, useDeskState } from '../../ui/context';
 import { FirstRun } from '../first/FirstRun';
+import { Password } from './Password';
+import { Section } from './Section';
 import css from './Settings.module.css';
+import { Team } from './Team';
 
 function usePreferences() {
   return useSyncExternalStore(onPreferences, preferences);
@@ -19,6 +22,7 @@ function usePreferences() {
 
 export function Settings() {
   const t = useT();
+  const [passwords, setPasswords] = useState(0);
   useEffect(() => {
     if (location.hash.endsWith('/shortcuts')) document.getElementById('shortcuts')?.scrollIntoView();
   }, []);
@@ -26,10 +30,11 @@ export function Settings() {
     <main className={css.page}>
       <div className={css.column}>
         <h1>{t('settings.title')}</h1>
-        <Account />
+        <Account onPassword={() => setPasswords((count) => count + 1)} />
+        <Team />
         <Appearance />
         <Notifications />
-        <Sessions />
+        <Sessions key={passwords} />
         <Section title={t('settings.install')}><FirstRun heading={false} /></Section>
         <Shortcuts />
       </div>
@@ -37,17 +42,7 @@ export function Settings() {
   );
 }
 
-function Section({ title, text, children, id }: { title: string; text?: string; children: ReactNode; id?: string }) {
-  return (
-    <section className={css.section} id={id}>
-      <h2>{title}</h2>
-      {text && <p className={css.text}>{text}</p>}
-      <div className={css.box}>{children}</div>
-    </section>
-  );
-}
-
-function Account() {
+function Account({ onPassword }: { onPassword: () => void }) {
   const t = useT();
   const desk = useDesk();
   const me = useDeskState((state) => state.me);
@@ -61,6 +56,7 @@ function Account() {
         </div>
         <Button onClick={() => void desk.signOut()}>{t('account.signout')}</Button>
       </div>
+      <Password onChanged={onPassword} />
     </Section>
   );
 }

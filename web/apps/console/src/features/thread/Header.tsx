@@ -74,6 +74,7 @@ function AssigneeMenu({ entry }: { entry: Entry }) {
         </Button>
       )}
       <Menu
+        onOpen={() => void desk.refreshAgents().catch(() => undefined)}
         trigger={
           <button type="button" className={css.assignee} aria-label={`${t('thread.assign')}: ${assignee?.name ?? t('thread.unassigned')}`} title={t('thread.assign')}>
             {assignee ? <Avatar id={assignee.id} name={assignee.name} size="small" /> : <span className={css.nobody}><UserRound size={14} /></span>}
