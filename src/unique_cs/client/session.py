@@ -191,15 +191,15 @@ class Session:
             self._transmit(frame)
 
     def subscribe(self, now: float, conversation: str, since: Position | None = None) -> None:
-        """Follow a conversation; no effect while disconnected."""
+        """Follow a conversation; no effect while disconnected, or where it is followed already."""
         self._now = now
-        if self.phase is Phase.LIVE:
+        if self.phase is Phase.LIVE and not self._timelines.follows(conversation):
             self._transmit(self._timelines.ask(conversation, since))
 
     def unsubscribe(self, now: float, conversation: str) -> None:
         """Follow a conversation no more."""
         self._now = now
-        self._timelines.leave(conversation)
+        self._out += self._timelines.leave(conversation)
         if self.phase is Phase.LIVE:
             self._transmit({"type": "unsubscribe", "conversation": conversation})
 

@@ -101,11 +101,20 @@ class Timelines:
         self._asked[name] = since
         return frame
 
-    def leave(self, name: str) -> None:
+    def follows(self, name: str) -> bool:
+        """Whether the timeline is live on this connection."""
+        live = self._live.get(name)
+        return live is not None and not live.leaving
+
+    def leave(self, name: str) -> list[Output]:
         """The application unsubscribed: what is still on its way is ignored."""
-        self._forget(name)
-        if name in self._live:
+        if self.follows(name):
             self._live[name].leaving = True
+        elif name not in self._state.positions:
+            return []
+        self._asked.pop(name, None)
+        self._forget(name)
+        return [Unsubscribed(name)]
 
     def subscribed(self, frame: Frame) -> list[Output]:
         name = frame["conversation"]
@@ -123,7 +132,9 @@ class Timelines:
         return [Subscribed(name, since.epoch, since.seq, frame)]
 
     def unsubscribed(self, name: str) -> list[Output]:
-        self._live.pop(name, None)
+        live = self._live.pop(name, None)
+        if live is not None and live.leaving:
+            return []
         self._asked.pop(name, None)
         self._forget(name)
         return [Unsubscribed(name)]

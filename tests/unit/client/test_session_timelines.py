@@ -83,9 +83,28 @@ def test_losing_access_forgets_the_position(script: Script) -> None:
 def test_after_unsubscribe_what_is_still_on_its_way_is_ignored(script: Script) -> None:
     script.live(shown("7", 1))
     script.session.unsubscribe(script.now, "7")
+    assert script.collect() == [Unsubscribed("7")]
     assert script.receive("event", **event("7", 2)) == []
+    assert script.receive("unsubscribed", conversation="7") == []
     script.receive("subscribed", conversation="7", epoch="e", seq=9)
     assert isinstance(script.receive("event", **event("7", 10))[0], Delivered)
+
+
+def test_who_subscribes_again_while_leaving_follows_again(script: Script) -> None:
+    script.live(shown("7", 1))
+    script.session.unsubscribe(script.now, "7")
+    script.session.subscribe(script.now, "7", Position("e", 1))
+    script.receive("event", **event("7", 2))
+    script.receive("unsubscribed", conversation="7")
+    script.receive("subscribed", conversation="7", epoch="e", seq=2)
+    assert isinstance(script.receive("event", **event("7", 2))[0], Delivered)
+
+
+def test_subscribing_to_what_is_followed_sends_nothing(script: Script) -> None:
+    script.live(shown("7", 1))
+    script.session.subscribe(script.now, "7")
+    script.collect()
+    assert script.frames == []
 
 
 def test_a_resync_reads_history_and_holds_live_frames_until_then(script: Script) -> None:
