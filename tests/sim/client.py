@@ -85,6 +85,20 @@ class SimClient:
         self.recorder.sending(key)
         self._input(self.session.send, {"kind": "text", "text": key}, conversation, private=private)
 
+    def fidget(self, conversation: str) -> None:
+        """Read, type, come to listen, go away."""
+        position = self.session.state.positions.get(conversation)
+        steps: list[Callable[[], None]] = [lambda: self._input(self.session.subscribe, conversation)]
+        if position is not None:
+            signal = {"type": self._loop.rng.choice(("read", "delivered")), "seq": position.seq}
+            typing = {"type": "typing", "on": True, "preview": "…"}
+            steps = [
+                lambda: self._input(self.session.signal, signal | {"conversation": conversation}),
+                lambda: self._input(self.session.signal, typing | {"conversation": conversation}),
+                lambda: self._input(self.session.unsubscribe, conversation),
+            ]
+        self._loop.rng.choice(steps)()
+
     def restart(self) -> None:
         """The client's process is killed and started again: only the store is left."""
         if self._transport is not None:

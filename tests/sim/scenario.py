@@ -27,6 +27,8 @@ from unique_cs.gateway.gateway import Limits
 from unique_cs.storage import installation, timeline
 
 _HEAL_SECONDS = 400.0
+# Two heartbeats: by then everybody knows whether the connection that looked alive is.
+_NOTICE_SECONDS = 55.0
 
 
 @dataclass(slots=True)
@@ -162,6 +164,14 @@ class Scenario:
             await asyncio.sleep(rng.expovariate(1 / pace))
             for _ in range(rng.choice((1, 1, 1, 1, 5, 60)) if rng.random() < 0.2 else 1):
                 self._say(client)
+            if rng.random() < 0.1:
+                self._fidget(client)
+
+    def _fidget(self, client: SimClient) -> None:
+        people = self.clients if client in self._agents else [client]
+        known = sorted({name for each in people for name in each.session.state.positions})
+        if known:
+            client.fidget(self.loop.rng.choice(known))
 
     def _say(self, client: SimClient) -> None:
         rng = self.loop.rng
@@ -303,6 +313,7 @@ class Scenario:
         for stream in self.server.streams():
             stream.heal()
         end = self.loop.time() + _HEAL_SECONDS
+        await asyncio.sleep(_NOTICE_SECONDS)
         while not await self._converged():
             if self.loop.time() > end:
                 self.problems.append(self._state())

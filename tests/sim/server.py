@@ -62,6 +62,11 @@ class SimDisk(MemoryHot):
         super().flush()
         self._batches.clear()
 
+    def reopen(self) -> None:
+        if self.fail is not None:
+            raise self.fail
+        super().reopen()
+
     def crash(self) -> None:
         if self._batches:
             kept = self._loop.rng.randint(0, len(self._batches))

@@ -156,6 +156,7 @@ class _ViewCheck:
         self._view = view
         self._final = final
         self._at: dict[str, _Place] = {}
+        self._left: set[str] = set()
         self._problems: list[str] = []
 
     def run(self, converged: bool) -> list[str]:
@@ -174,16 +175,21 @@ class _ViewCheck:
             self._start(step, at)
         elif step.kind is Kind.REBASE:
             self._rebase(step)
-        elif step.kind is Kind.OWN and at is None and not self._view.contact:
-            """An agent may write where it does not listen."""
+        elif step.kind is Kind.OWN and at is None and self._may_write_unheard(step.conversation):
+            """Who does not listen may write."""
         elif at is None:
             self._say(f"{step.conversation}: {step.kind.value} {step.seq} while not subscribed")
         elif step.kind is Kind.END:
             del self._at[step.conversation]
+            self._left.add(step.conversation)
         elif step.kind is Kind.JUMP:
             self._jump(step, at)
         else:
             self._next(step, at)
+
+    def _may_write_unheard(self, name: str) -> bool:
+        """An agent anywhere, a contact where it left: at first it follows all of its own."""
+        return not self._view.contact or name in self._left
 
     def _start(self, step: Step, at: _Place | None) -> None:
         epoch = step.epoch or ""
