@@ -3,10 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.flow import TokenBucket
+from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, OutcomeUnknown, Replaced, UniqueCsError
 from unique_cs.gateway.link import Link, Wire
 from unique_cs.gateway.wheel import Timed
@@ -15,9 +16,6 @@ from unique_cs.protocol.close import CloseCode
 from unique_cs.protocol.codec import BadFrame
 from unique_cs.protocol.session import Session
 from unique_cs.telemetry import log, metrics
-
-if TYPE_CHECKING:
-    from unique_cs.gateway.gateway import Gateway
 
 MAX_HELD: Final = 1_024
 """Frames held back while another one is being worked on; beyond that the transport is not read."""
@@ -66,7 +64,7 @@ class Connection(Timed):
         "work",
     )
 
-    def __init__(self, gateway: "Gateway", link: Link, wire: Wire, address: str) -> None:
+    def __init__(self, gateway: "Host", link: Link, wire: Wire, address: str) -> None:
         super().__init__()
         self.gateway = gateway
         self.link = link
@@ -107,6 +105,10 @@ class Connection(Timed):
         if len(self.held) >= MAX_HELD and not self.paused:
             self.paused = True
             self.link.pause_reading()
+
+    async def authenticate(self, token: str) -> Principal:
+        """Whose token it is. Raises `unauthorized`."""
+        return await self.gateway.authenticate(token)
 
     def alive(self) -> None:
         """The transport saw a sign of life that is no frame (a ping or pong of its own)."""

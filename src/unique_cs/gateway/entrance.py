@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec import UNSET
 
@@ -13,53 +13,51 @@ from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import Principal, may_see
 from unique_cs.errors import Code, Replaced, UniqueCsError
 from unique_cs.gateway.connection import LOW_WATER, Connection, Subscription
+from unique_cs.gateway.context import Context
 from unique_cs.ports import Stored
 from unique_cs.protocol import close, frames
 from unique_cs.protocol.frames import Connect, Connected, CursorView, Head, Resync, Signal, Since
 from unique_cs.protocol.session import Session
 from unique_cs.telemetry import log
 
-if TYPE_CHECKING:
-    from unique_cs.gateway.gateway import Gateway
-
 MAX_REPLAY: Final = 1_000
 MAX_LISTED: Final = 500
 _PAGE: Final = 100
 
 
-async def connect(gateway: "Gateway", connection: Connection, frame: Connect) -> None:
+async def connect(context: Context, connection: Connection, frame: Connect) -> None:
     """Answer `connect`: prove the actor, take the session over, then replay what was missed."""
-    principal = await gateway.authenticate(frame.token)
-    session, c = await gateway.timeline.open_session(principal, frame.session, frame.c, frame.acked)
+    principal = await connection.authenticate(frame.token)
+    session, c = await context.timeline.open_session(principal, frame.session, frame.c, frame.acked)
     if not principal.is_contact:
-        gateway.hub.desk.join(connection)
-    listed = await _listed(gateway, principal, frame)
+        context.hub.desk.join(connection)
+    listed = await _listed(context, principal, frame)
     for conversation in listed.values():
-        await gateway.contacts.cursors(conversation)
+        await context.contacts.cursors(conversation)
     if session.c != c or connection.closed:
         raise Replaced
-    _attach(gateway, connection, session, c)
-    behind = _join(gateway, connection, frame, listed)
+    _attach(context, connection, session, c)
+    behind = _join(context, connection, frame, listed)
     log.info("open", session=session.id[:10], actor=principal.kind, resumed=session.resumed)
     if principal.is_contact:
-        _presence(gateway, connection, online=True)
+        _presence(context, connection, online=True)
     else:
-        gateway.hub.desk.greet(connection)
+        context.hub.desk.greet(connection)
     for subscription in behind:
-        await replay(gateway, connection, subscription)
+        await replay(context, connection, subscription)
 
 
-async def _listed(gateway: "Gateway", principal: Principal, frame: Connect) -> dict[int, Conversation]:
+async def _listed(context: Context, principal: Principal, frame: Connect) -> dict[int, Conversation]:
     """What the session is subscribed to from the start: what `since` names, then its own, newest first."""
     named = {parse(wire_id) for wire_id in frame.since}
     if principal.is_contact:
-        own = await gateway.timeline.conversations_of(principal.id, MAX_LISTED)
+        own = await context.timeline.conversations_of(principal.id, MAX_LISTED)
         _share(principal.actor, own)
         found, wanted = {each.id: each for each in own}, named
     else:
-        found, wanted = {}, named.union(gateway.hub.desk.listed(principal.id))
+        found, wanted = {}, named.union(context.hub.desk.listed(principal.id))
     for conversation_id in wanted - found.keys():
-        conversation = await gateway.timeline.conversation(conversation_id)
+        conversation = await context.timeline.conversation(conversation_id)
         if conversation is not None and may_see(principal, conversation):
             found[conversation_id] = conversation
     return dict(sorted(found.items(), key=lambda each: (each[0] in named, each[0]), reverse=True))
@@ -73,40 +71,40 @@ def _share(contact: Actor, conversations: list[Conversation]) -> None:
             conversation.contact = known
 
 
-def _attach(gateway: "Gateway", connection: Connection, session: Session, c: int) -> None:
+def _attach(context: Context, connection: Connection, session: Session, c: int) -> None:
     older = session.connection
     if isinstance(older, Connection):
         older.close(close.REPLACED)
     session.connection = connection
     connection.session = session
     connection.c = c
-    connection.seen = gateway.wheel.tick
-    gateway.hub.joined(connection)
+    connection.seen = context.wheel.tick
+    context.hub.joined(connection)
 
 
 def _join(
-    gateway: "Gateway", connection: Connection, frame: Connect, listed: dict[int, Conversation]
+    context: Context, connection: Connection, frame: Connect, listed: dict[int, Conversation]
 ) -> list[Subscription]:
     """Send `connected` and join everything in one step; return the subscriptions that need a replay."""
     conversations = list(listed.values())
-    connection.send(_connected(gateway, connection, conversations[:MAX_LISTED]))
+    connection.send(_connected(context, connection, conversations[:MAX_LISTED]))
     behind: list[Subscription] = []
     since = {parse(wire_id): position for wire_id, position in frame.since.items()}
     for conversation in conversations[:MAX_LISTED]:
         position = since.get(conversation.id)
-        subscription = join_at(gateway, connection, conversation, position, explicit=position is not None)
+        subscription = join_at(context, connection, conversation, position, explicit=position is not None)
         if not subscription.live:
             behind.append(subscription)
     for wire_id in frame.since:
         if parse(wire_id) not in listed:
             connection.send(frames.Unsubscribed(wire_id))
     for conversation in conversations[MAX_LISTED:]:
-        gateway.hub.join_live(connection, conversation, conversation.durable)
+        context.hub.join_live(connection, conversation, conversation.durable)
     return behind
 
 
 def join_at(
-    gateway: "Gateway",
+    context: Context,
     connection: Connection,
     conversation: Conversation,
     since: Since | None,
@@ -114,7 +112,7 @@ def join_at(
     explicit: bool,
 ) -> Subscription:
     """Subscribe at a position; one that can't be served gets `resync` and is live."""
-    durable, epoch = conversation.durable, gateway.timeline.epoch
+    durable, epoch = conversation.durable, context.timeline.epoch
     position = durable if since is None else since.seq
     lost = since is not None and (
         since.epoch != epoch or position > durable or durable - position > MAX_REPLAY
@@ -122,11 +120,11 @@ def join_at(
     if lost:
         position = durable
         connection.send(Resync(conversation.wire_id, epoch, durable))
-    gateway.hub.unsubscribe(connection, conversation.id)
-    return gateway.hub.subscribe(connection, conversation, position, explicit=explicit)
+    context.hub.unsubscribe(connection, conversation.id)
+    return context.hub.subscribe(connection, conversation, position, explicit=explicit)
 
 
-def _connected(gateway: "Gateway", connection: Connection, listed: list[Conversation]) -> Connected:
+def _connected(context: Context, connection: Connection, listed: list[Conversation]) -> Connected:
     session = connection.session
     assert session is not None
     return Connected(
@@ -135,14 +133,14 @@ def _connected(gateway: "Gateway", connection: Connection, listed: list[Conversa
         connection.c,
         session.n,
         session.principal.actor,
-        [head(gateway, connection, each) for each in listed],
-        gateway.limits.heartbeat_ms,
-        gateway.limits.max_frame,
-        gateway.clock.now_ms(),
+        [head(context, connection, each) for each in listed],
+        context.limits.heartbeat_ms,
+        context.limits.max_frame,
+        context.clock.now_ms(),
     )
 
 
-def head(gateway: "Gateway", connection: Connection, conversation: Conversation) -> Head:
+def head(context: Context, connection: Connection, conversation: Conversation) -> Head:
     """A conversation as `connected` and `subscribed` show it; its cursors were loaded before."""
     assert connection.session is not None
     actor = connection.session.principal.actor
@@ -157,7 +155,7 @@ def head(gateway: "Gateway", connection: Connection, conversation: Conversation)
     return Head(
         conversation.wire_id,
         conversation.status,
-        gateway.timeline.epoch,
+        context.timeline.epoch,
         conversation.durable,
         own.read if own else 0,
         own.delivered if own else 0,
@@ -166,14 +164,24 @@ def head(gateway: "Gateway", connection: Connection, conversation: Conversation)
     )
 
 
-async def replay(gateway: "Gateway", connection: Connection, subscription: Subscription) -> None:
+def subscribed(
+    context: Context, connection: Connection, conversation: Conversation, seq: int
+) -> frames.Subscribed:
+    """The frame that tells a session of a conversation."""
+    shown = head(context, connection, conversation)
+    return frames.Subscribed(
+        shown.id, shown.epoch, seq, shown.status, contact=shown.contact, cursors=shown.cursors
+    )
+
+
+async def replay(context: Context, connection: Connection, subscription: Subscription) -> None:
     """Send what lies above the position, as fast as the client reads, until the subscription is live."""
     conversation = subscription.conversation
     waiting: deque[Stored] = deque()
     while not connection.closed and connection.subscription(conversation.id) is subscription:
         if not waiting:
             waiting.extend(
-                await gateway.timeline.events(
+                await context.timeline.events(
                     conversation, subscription.position, conversation.durable + 1, _PAGE, False
                 )
             )
@@ -205,48 +213,48 @@ def _put_stored(connection: Connection, conversation: Conversation, stored: Stor
         connection.put(wire.event(stored.frame))
 
 
-async def subscribe(gateway: "Gateway", connection: Connection, frame: frames.Subscribe) -> None:
+async def subscribe(context: Context, connection: Connection, frame: frames.Subscribe) -> None:
     """Answer `subscribe`; sends in flight are settled first, so that no answer meets a replay."""
     session = connection.session
     assert session is not None
     try:
-        conversation = await access.conversation(gateway.timeline, session.principal, frame.conversation)
+        conversation = await access.conversation(context.timeline, session.principal, frame.conversation)
     except UniqueCsError as error:
         if error.code is not Code.NOT_FOUND:
             raise
         connection.send(frames.Unsubscribed(frame.conversation))
         return
-    await gateway.timeline.settled(session, session.n)
-    await gateway.contacts.cursors(conversation)
-    connection.send(gateway.subscribed(connection, conversation, conversation.durable))
-    subscription = join_at(gateway, connection, conversation, frame.since, explicit=True)
+    await context.timeline.settled(session, session.n)
+    await context.contacts.cursors(conversation)
+    connection.send(subscribed(context, connection, conversation, conversation.durable))
+    subscription = join_at(context, connection, conversation, frame.since, explicit=True)
     if not subscription.live:
-        await replay(gateway, connection, subscription)
+        await replay(context, connection, subscription)
 
 
 def unsubscribe(
-    gateway: "Gateway", connection: Connection, frame: frames.Unsubscribe
+    context: Context, connection: Connection, frame: frames.Unsubscribe
 ) -> Coroutine[Any, Any, None] | None:
     """End a subscription."""
-    gateway.hub.unsubscribe(connection, parse(frame.conversation))
+    context.hub.unsubscribe(connection, parse(frame.conversation))
     connection.send(frames.Unsubscribed(frame.conversation))
     return None
 
 
-def leave(gateway: "Gateway", connection: Connection) -> None:
+def leave(context: Context, connection: Connection) -> None:
     """The connection ended: let go of the session and of every conversation."""
     session = connection.session
-    gateway.hub.desk.leave(connection)
+    context.hub.desk.leave(connection)
     if session is None:
         return
     if session.connection is connection:
         session.connection = None
-    _presence(gateway, connection, online=False)
-    gateway.hub.leave(connection)
+    _presence(context, connection, online=False)
+    context.hub.leave(connection)
     log.info("closed", session=session.id[:10], n=session.n)
 
 
-def _presence(gateway: "Gateway", connection: Connection, *, online: bool) -> None:
+def _presence(context: Context, connection: Connection, *, online: bool) -> None:
     """Agents hear when a contact comes and goes."""
     session = connection.session
     if session is None or not session.principal.is_contact:
@@ -254,4 +262,4 @@ def _presence(gateway: "Gateway", connection: Connection, *, online: bool) -> No
     for subscription in connection.subscriptions:
         conversation = subscription.conversation
         signal = Signal("presence", {"online": online}, conversation.wire_id, session.principal.actor)
-        gateway.hub.signal(conversation, signal, connection, agents_only=True)
+        context.hub.signal(conversation, signal, connection, agents_only=True)
