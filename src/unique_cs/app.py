@@ -30,7 +30,7 @@ from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.errors import Code, SettingsError, StorageUnavailable, UniqueCsError
 from unique_cs.gateway.door import Accept, Admit, Upgrades
 from unique_cs.gateway.echo import admit_echo
-from unique_cs.gateway.gateway import Limits
+from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
 from unique_cs.gateway.server import HttpServer, listen
 from unique_cs.gateway.transports import mqtt_endpoint

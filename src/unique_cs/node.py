@@ -7,7 +7,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from unique_cs.errors import OutcomeUnknown
-from unique_cs.gateway.gateway import Authenticate, Gateway, Limits
+from unique_cs.gateway.context import Authenticate
+from unique_cs.gateway.gateway import Gateway
+from unique_cs.gateway.limits import Limits
 from unique_cs.ports import Archive, Clock, Entry
 from unique_cs.protocol import close
 from unique_cs.storage.hot import Hot

@@ -23,7 +23,7 @@ from unique_cs.domain.body import TextBody
 from unique_cs.domain.events import Named
 from unique_cs.errors import UniqueCsError
 from unique_cs.gateway import entrance, gateway, hub, wheel
-from unique_cs.gateway.gateway import Limits
+from unique_cs.gateway.limits import Limits
 from unique_cs.storage import installation, timeline
 
 _HEAL_SECONDS = 400.0

@@ -20,7 +20,8 @@ from unique_cs.domain.events import Actor
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, OutcomeUnknown, UniqueCsError
 from unique_cs.gateway.connection import Connection
-from unique_cs.gateway.gateway import Gateway, Limits
+from unique_cs.gateway.gateway import Gateway
+from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.link import Wire
 from unique_cs.node import Node
 from unique_cs.ports import Contact

@@ -2,18 +2,19 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.flow import TokenBucket
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, OutcomeUnknown, Replaced, UniqueCsError
+from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.link import Link, Wire
-from unique_cs.gateway.wheel import Timed
+from unique_cs.gateway.wheel import Timed, Wheel
 from unique_cs.protocol import close, frames
 from unique_cs.protocol.close import CloseCode
-from unique_cs.protocol.codec import BadFrame
+from unique_cs.protocol.codec import BadFrame, Decoded
 from unique_cs.protocol.session import Session
 from unique_cs.telemetry import log, metrics
 
@@ -22,6 +23,44 @@ MAX_HELD: Final = 1_024
 
 LOW_WATER: Final = 65_536
 """Bytes that a replay writes at once; then it waits until the client has read them."""
+
+
+class Outgoing(Protocol):
+    """Whoever writes for all connections of a node, once a tick."""
+
+    slow: set["Connection"]
+
+    def touch(self, connection: "Connection") -> None: ...
+
+
+class Host(Protocol):
+    """What a connection needs of the node that it belongs to: limits, deadlines, a writer, and handlers.
+
+    `handle` does what a frame asks, and returns a coroutine where it can't be done at once. `opened`, `ended`
+    and `lost` follow the transport; after `wait_for_goodbye` the client has a moment to close too.
+    """
+
+    connect_ticks: int
+    heartbeat_ticks: int
+    silence_ticks: int
+
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def wheel(self) -> Wheel: ...
+    @property
+    def hub(self) -> Outgoing: ...
+    @property
+    def authenticate(self) -> Callable[[str], Awaitable[Principal]]: ...
+    def handle(self, connection: "Connection", frame: Decoded) -> Coroutine[Any, Any, None] | None: ...
+    def subscribed(
+        self, connection: "Connection", conversation: Conversation, seq: int
+    ) -> frames.Subscribed: ...
+    def opened(self, connection: "Connection") -> None: ...
+    def wait_for_goodbye(self, connection: "Connection") -> None: ...
+    def ended(self, connection: "Connection") -> None: ...
+    def lost(self, connection: "Connection") -> None: ...
+    def after_ms(self, code: CloseCode) -> int: ...
 
 
 class Subscription:
@@ -64,7 +103,7 @@ class Connection(Timed):
         "work",
     )
 
-    def __init__(self, gateway: "Host", link: Link, wire: Wire, address: str) -> None:
+    def __init__(self, gateway: Host, link: Link, wire: Wire, address: str) -> None:
         super().__init__()
         self.gateway = gateway
         self.link = link

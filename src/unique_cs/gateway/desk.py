@@ -1,17 +1,24 @@
 """The desk: which conversations an agent gets without asking: its own, and the longest waiting."""
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from unique_cs.domain.conversation import Conversation
+from unique_cs.gateway.connection import Connection
 from unique_cs.protocol import frames
-
-if TYPE_CHECKING:
-    from unique_cs.gateway.connection import Connection
-    from unique_cs.gateway.hub import Hub
 
 WINDOW: Final = 200
 """The longest waiting conversations of an inbox, whose events every agent gets."""
+
+
+class Subscriber(Protocol):
+    """Whoever lets connections join and leave conversations."""
+
+    def join_live(self, connection: Connection, conversation: Conversation, position: int) -> None:
+        """Let a conversation join a live session that did not ask for it."""
+
+    def unsubscribe(self, connection: Connection, conversation_id: int) -> None:
+        """Let a connection leave a conversation."""
 
 
 class Desk:
@@ -21,7 +28,7 @@ class Desk:
     nothing ever falls out of the window by others joining.
     """
 
-    def __init__(self, hub: "Hub") -> None:
+    def __init__(self, hub: Subscriber) -> None:
         self._hub = hub
         self._waiting: dict[int, dict[int, None]] = {}
         self._window: dict[int, dict[int, None]] = {}
@@ -36,16 +43,16 @@ class Desk:
         for conversation, inbox, assignee, waiting_since in sorted(listed, key=lambda each: each[3]):
             self._put(conversation, inbox if waiting_since else 0, assignee)
 
-    def join(self, connection: "Connection") -> None:
+    def join(self, connection: Connection) -> None:
         """An agent's connection came."""
         self._agents[connection] = None
 
-    def greet(self, connection: "Connection") -> None:
+    def greet(self, connection: Connection) -> None:
         """Tell an agent that came how many wait."""
         for inbox, waiting in self._waiting.items():
             connection.send(_queue(inbox, len(waiting)))
 
-    def leave(self, connection: "Connection") -> None:
+    def leave(self, connection: Connection) -> None:
         """A connection is gone."""
         self._agents.pop(connection, None)
 
@@ -80,7 +87,7 @@ class Desk:
                 self._hub.unsubscribe(connection, conversation.id)
                 connection.send(frames.Unsubscribed(conversation.wire_id))
 
-    def _entitled(self, conversation: Conversation) -> dict["Connection", None]:
+    def _entitled(self, conversation: Conversation) -> dict[Connection, None]:
         inbox, _ = self._place.get(conversation.id, (0, 0))
         if inbox and conversation.id in self._window[inbox]:
             return self._agents
@@ -143,5 +150,5 @@ def _queue(inbox: int, waiting: int) -> frames.Signal:
     return frames.Signal("queue", {"inbox": str(inbox), "waiting": waiting})
 
 
-def _agent_of(connection: "Connection") -> int:
+def _agent_of(connection: Connection) -> int:
     return connection.session.principal.id if connection.session is not None else 0

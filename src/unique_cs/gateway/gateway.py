@@ -1,48 +1,26 @@
-"""What all connections of a node share: ports, limits, the hub, the wheel, and who may come in."""
+"""The gateway of a node: who may come in, which handler a frame goes to, where durable entries go."""
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.flow import KeyedBuckets, TokenBucket
-from unique_cs.domain.permission import Principal
 from unique_cs.gateway import entrance, sending, signals
 from unique_cs.gateway.connection import Connection
-from unique_cs.gateway.hub import Hub
-from unique_cs.gateway.wheel import Wheel
+from unique_cs.gateway.context import Authenticate, Context
+from unique_cs.gateway.limits import Limits
 from unique_cs.ports import Clock, Contacts, Entry, Timeline
 from unique_cs.protocol import close, frames
 from unique_cs.protocol.codec import BadFrame, Decoded
 from unique_cs.telemetry import log
 
-MAX_TICK_S: Final = 0.1
-"""The wheel's step. After a restart all come within seconds, and are then asked together: in small lots."""
-
-Authenticate = Callable[[str], Awaitable[Principal]]
 Work = Coroutine[Any, Any, None] | None
 
 
-class Limits(NamedTuple):
-    """Limits of a node; see docs/reference/settings.md. `rates` off turns every token bucket off."""
-
-    rates: bool = True
-    max_frame: int = 65_536
-    max_text: int = 8_000
-    max_queue: int = 1_048_576
-    max_connections: int = 100_000
-    heartbeat_ms: int = 25_000
-    connect_timeout_ms: int = 10_000
-    handshakes_per_second: int = 10_000
-    handshakes_per_ip: int = 200
-    sends_per_second: int = 20
-    sends_per_ip: int = 200
-    signals_per_second: int = 20
-
-
-class Gateway:
+class Gateway(Context):
     """Frames come in here and become actions; durable entries come in here and become frames."""
 
     def __init__(
@@ -54,21 +32,13 @@ class Gateway:
         limits: Limits,
         rng: random.Random,
     ) -> None:
-        self.timeline = timeline
-        self.contacts = contacts
-        self.authenticate = authenticate
-        self.clock = clock
-        self.limits = limits
+        super().__init__(timeline, contacts, authenticate, clock, limits)
         self.rng = rng
         self.draining = False
-        tick_s = min(MAX_TICK_S, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000)
-        self.wheel = Wheel(tick_s)
-        self.hub = Hub(clock, self.wheel)
         self.connect_ticks = self.wheel.ticks(limits.connect_timeout_ms)
         self.heartbeat_ticks = self.wheel.ticks(limits.heartbeat_ms)
         self.silence_ticks = self.wheel.ticks(2 * limits.heartbeat_ms)
         self.goodbye_ticks = self.wheel.ticks(2_000)
-        self.sends_by_ip = KeyedBuckets(limits.sends_per_ip, 2 * limits.sends_per_ip)
         self._handshakes = TokenBucket(limits.handshakes_per_second, limits.handshakes_per_second)
         self._handshakes_by_ip = KeyedBuckets(limits.handshakes_per_ip, 2 * limits.handshakes_per_ip)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,10 +118,7 @@ class Gateway:
 
     def subscribed(self, connection: Connection, conversation: Conversation, seq: int) -> frames.Subscribed:
         """The frame that tells a session of a conversation."""
-        head = entrance.head(self, connection, conversation)
-        return frames.Subscribed(
-            head.id, head.epoch, seq, head.status, contact=head.contact, cursors=head.cursors
-        )
+        return entrance.subscribed(self, connection, conversation, seq)
 
     # Entries
 

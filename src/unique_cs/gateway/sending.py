@@ -1,7 +1,7 @@
 """Sends of a connection: the number first, then the message."""
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unique_cs.actions import messages
 from unique_cs.domain.conversation import Conversation
@@ -11,30 +11,28 @@ from unique_cs.domain.repeat import same_message
 from unique_cs.errors import Code, OutcomeUnknown, Replaced, StorageUnavailable, UniqueCsError
 from unique_cs.errors import invalid as invalid_error
 from unique_cs.gateway.connection import Connection
+from unique_cs.gateway.context import Context
 from unique_cs.ports import Answer
 from unique_cs.protocol import frames
 from unique_cs.protocol.frames import ErrorFrame, InvalidSend, Send
 from unique_cs.protocol.session import Session, Verdict
 from unique_cs.telemetry import metrics
 
-if TYPE_CHECKING:
-    from unique_cs.gateway.gateway import Gateway
-
 Work = Coroutine[Any, Any, None] | None
 
 
-def send(gateway: "Gateway", connection: Connection, frame: Send) -> Work:
+def send(context: Context, connection: Connection, frame: Send) -> Work:
     """Take a send, or answer a repeat."""
     session = _holder(connection)
     verdict = session.check(frame.n)
     if verdict is not Verdict.TAKE:
-        return _not_taken(gateway, connection, frame, verdict)
-    if gateway.limits.rates and _held_off(gateway, connection, frame.n):
+        return _not_taken(context, connection, frame, verdict)
+    if context.limits.rates and _held_off(context, connection, frame.n):
         return None
     conversation = _subscribed_target(connection, session, frame.conversation)
     if conversation is None:
-        return _send_elsewhere(gateway, connection, session, frame)
-    _take(gateway, connection, session, frame, conversation)
+        return _send_elsewhere(context, connection, session, frame)
+    _take(context, connection, session, frame, conversation)
     return None
 
 
@@ -60,28 +58,28 @@ def _subscribed_target(connection: Connection, session: Session, wire_id: str | 
     return newest
 
 
-async def _send_elsewhere(gateway: "Gateway", connection: Connection, session: Session, frame: Send) -> None:
+async def _send_elsewhere(context: Context, connection: Connection, session: Session, frame: Send) -> None:
     try:
         conversation = await messages.target(
-            gateway.timeline, gateway.contacts, session.principal, frame.conversation
+            context.timeline, context.contacts, session.principal, frame.conversation
         )
     except UniqueCsError as error:
-        _refuse(gateway, connection, frame.n, error)
+        _refuse(context, connection, frame.n, error)
         return
-    _take(gateway, connection, _holder(connection), frame, conversation)
+    _take(context, connection, _holder(connection), frame, conversation)
 
 
 def _take(
-    gateway: "Gateway", connection: Connection, session: Session, frame: Send, conversation: Conversation
+    context: Context, connection: Connection, session: Session, frame: Send, conversation: Conversation
 ) -> None:
     try:
-        messages.check_body(session.principal, frame.body, frame.private, gateway.limits.max_text)
-        messages.send(gateway.timeline, session, conversation, frame.n, frame.body, frame.private, connection)
+        messages.check_body(session.principal, frame.body, frame.private, context.limits.max_text)
+        messages.send(context.timeline, session, conversation, frame.n, frame.body, frame.private, connection)
     except UniqueCsError as error:
-        _refuse(gateway, connection, frame.n, error)
+        _refuse(context, connection, frame.n, error)
 
 
-def _refuse(gateway: "Gateway", connection: Connection, n: int, error: UniqueCsError) -> None:
+def _refuse(context: Context, connection: Connection, n: int, error: UniqueCsError) -> None:
     """A refusal is final and uses the number up, unless it says when to try again or can't be stored now."""
     session = _holder(connection)
     metrics.refused.labels(error.code).inc()
@@ -89,7 +87,7 @@ def _refuse(gateway: "Gateway", connection: Connection, n: int, error: UniqueCsE
         raise error
     if error.retry_after_ms is None and error.code is not Code.OUT_OF_ORDER:
         try:
-            gateway.timeline.refuse(session, n, error, connection)
+            context.timeline.refuse(session, n, error, connection)
             return
         except StorageUnavailable as unavailable:
             error = unavailable
@@ -100,34 +98,32 @@ def _refuse(gateway: "Gateway", connection: Connection, n: int, error: UniqueCsE
     )
 
 
-def invalid(gateway: "Gateway", connection: Connection, frame: InvalidSend) -> Work:
+def invalid(context: Context, connection: Connection, frame: InvalidSend) -> Work:
     """A send that can't be read uses its number up, in its turn."""
     session = _holder(connection)
     verdict = session.check(frame.n)
     if verdict is Verdict.TAKE:
-        _refuse(gateway, connection, frame.n, invalid_error(frame.message))
+        _refuse(context, connection, frame.n, invalid_error(frame.message))
         return None
-    return _not_taken(gateway, connection, frame, verdict)
+    return _not_taken(context, connection, frame, verdict)
 
 
-def _held_off(gateway: "Gateway", connection: Connection, n: int) -> bool:
-    now = gateway.clock.monotonic()
+def _held_off(context: Context, connection: Connection, n: int) -> bool:
+    now = context.clock.monotonic()
     bucket = connection.bucket
     if bucket is None:
-        rate = gateway.limits.sends_per_second
+        rate = context.limits.sends_per_second
         bucket = connection.bucket = TokenBucket(rate, 5 * rate)
-    wait = bucket.take(now) or gateway.sends_by_ip.take(connection.address, now)
+    wait = bucket.take(now) or context.sends_by_ip.take(connection.address, now)
     if wait:
         error = UniqueCsError(Code.RATE_LIMITED, "too many messages", retry_after_ms=wait)
-        _refuse(gateway, connection, n, error)
+        _refuse(context, connection, n, error)
     return wait > 0
 
 
-def _not_taken(
-    gateway: "Gateway", connection: Connection, frame: Send | InvalidSend, verdict: Verdict
-) -> Work:
+def _not_taken(context: Context, connection: Connection, frame: Send | InvalidSend, verdict: Verdict) -> Work:
     if verdict is Verdict.REPEAT:
-        return _repeat(gateway, connection, _holder(connection), frame)
+        return _repeat(context, connection, _holder(connection), frame)
     if verdict is Verdict.FORGOTTEN:
         connection.send(ErrorFrame(Code.CONFLICT, "this send is too old to be answered again", n=frame.n))
         return None
@@ -135,16 +131,16 @@ def _not_taken(
         error = UniqueCsError(Code.RATE_LIMITED, "too many sends without an answer", retry_after_ms=50)
     else:
         error = UniqueCsError(Code.OUT_OF_ORDER, "an earlier send is missing")
-    _refuse(gateway, connection, frame.n, error)
+    _refuse(context, connection, frame.n, error)
     return None
 
 
 async def _repeat(
-    gateway: "Gateway", connection: Connection, session: Session, frame: Send | InvalidSend
+    context: Context, connection: Connection, session: Session, frame: Send | InvalidSend
 ) -> None:
     """The same answer again, once the first is durable; later frames wait, so answers keep their order."""
-    await gateway.timeline.settled(session, frame.n)
-    answer = await gateway.timeline.answer(session, frame.n)
+    await context.timeline.settled(session, frame.n)
+    answer = await context.timeline.answer(session, frame.n)
     connection.send(_answer_frame(frame, answer))
 
 

@@ -1,7 +1,7 @@
 """Signals of a connection: typing, cursors, and the page that a contact looks at."""
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unique_cs.actions import access
 from unique_cs.domain.conversation import Conversation, Cursor
@@ -10,10 +10,8 @@ from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.gateway.connection import Connection
+from unique_cs.gateway.context import Context
 from unique_cs.protocol.frames import Delivered, Page, Read, Signal, Typing
-
-if TYPE_CHECKING:
-    from unique_cs.gateway.gateway import Gateway
 
 Work = Coroutine[Any, Any, None] | None
 
@@ -23,67 +21,67 @@ def _principal(connection: Connection) -> Principal:
     return connection.session.principal
 
 
-def _may_signal(gateway: "Gateway", connection: Connection) -> bool:
+def _may_signal(context: Context, connection: Connection) -> bool:
     """Signals over the rate are dropped: they are ephemeral, and cursors only grow."""
-    if not gateway.limits.rates:
+    if not context.limits.rates:
         return True
     if connection.signals is None:
-        rate = gateway.limits.signals_per_second
+        rate = context.limits.signals_per_second
         connection.signals = TokenBucket(rate, 5 * rate)
-    return connection.signals.take(gateway.clock.monotonic()) == 0
+    return connection.signals.take(context.clock.monotonic()) == 0
 
 
-async def _conversation(gateway: "Gateway", connection: Connection, wire_id: str) -> Conversation:
+async def _conversation(context: Context, connection: Connection, wire_id: str) -> Conversation:
     found = connection.subscription(parse(wire_id))
     if found is not None:
         return found.conversation
-    return await access.conversation(gateway.timeline, _principal(connection), wire_id)
+    return await access.conversation(context.timeline, _principal(connection), wire_id)
 
 
-async def typing(gateway: "Gateway", connection: Connection, frame: Typing) -> None:
+async def typing(context: Context, connection: Connection, frame: Typing) -> None:
     """Tell the others; the contact's preview and an agent's note are for agents only."""
-    if not _may_signal(gateway, connection):
+    if not _may_signal(context, connection):
         return
-    conversation = await _conversation(gateway, connection, frame.conversation)
+    conversation = await _conversation(context, connection, frame.conversation)
     principal = _principal(connection)
     data: dict[str, Any] = {"on": frame.on}
     if principal.is_contact and frame.preview:
         data["preview"] = frame.preview
     signal = Signal("typing", data, conversation.wire_id, principal.actor)
     agents_only = frame.private and not principal.is_contact
-    gateway.hub.signal(conversation, signal, connection, agents_only=agents_only)
+    context.hub.signal(conversation, signal, connection, agents_only=agents_only)
 
 
-async def read(gateway: "Gateway", connection: Connection, frame: Read) -> None:
+async def read(context: Context, connection: Connection, frame: Read) -> None:
     """Move the actor's read cursor; its other sessions hear of it too."""
-    await _advance(gateway, connection, frame.conversation, frame.seq, "read")
+    await _advance(context, connection, frame.conversation, frame.seq, "read")
 
 
-async def delivered(gateway: "Gateway", connection: Connection, frame: Delivered) -> None:
+async def delivered(context: Context, connection: Connection, frame: Delivered) -> None:
     """Move the actor's delivered cursor."""
-    await _advance(gateway, connection, frame.conversation, frame.seq, "delivered")
+    await _advance(context, connection, frame.conversation, frame.seq, "delivered")
 
 
-async def _advance(gateway: "Gateway", connection: Connection, wire_id: str, seq: int, name: str) -> None:
-    if not _may_signal(gateway, connection):
+async def _advance(context: Context, connection: Connection, wire_id: str, seq: int, name: str) -> None:
+    if not _may_signal(context, connection):
         error = UniqueCsError(Code.RATE_LIMITED, "too many signals", retry_after_ms=1000)
         raise error
-    conversation = await _conversation(gateway, connection, wire_id)
+    conversation = await _conversation(context, connection, wire_id)
     actor = _principal(connection).actor
-    await gateway.contacts.cursors(conversation)
+    await context.contacts.cursors(conversation)
     moved = Cursor(actor.kind, actor.id, read=seq if name == "read" else 0, delivered=seq)
-    if gateway.contacts.advance_cursor(conversation, moved):
+    if context.contacts.advance_cursor(conversation, moved):
         signal = Signal(name, {"seq": min(seq, conversation.durable)}, conversation.wire_id, actor)
-        gateway.hub.signal(conversation, signal, connection, to_own=name == "read")
+        context.hub.signal(conversation, signal, connection, to_own=name == "read")
 
 
-def page(gateway: "Gateway", connection: Connection, frame: Page) -> Work:
+def page(context: Context, connection: Connection, frame: Page) -> Work:
     """Tell the agents which page the contact looks at."""
-    if not _principal(connection).is_contact or not _may_signal(gateway, connection):
+    if not _principal(connection).is_contact or not _may_signal(context, connection):
         return None
     data = {"url": frame.url, "title": frame.title, "referrer": frame.referrer}
     for subscription in connection.subscriptions:
         conversation = subscription.conversation
         signal = Signal("page", data, conversation.wire_id, _principal(connection).actor)
-        gateway.hub.signal(conversation, signal, connection, agents_only=True)
+        context.hub.signal(conversation, signal, connection, agents_only=True)
     return None

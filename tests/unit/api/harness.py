@@ -22,7 +22,7 @@ from unique_cs.api.deps import Deps
 from unique_cs.api.edge import App
 from unique_cs.domain.body import TextBody
 from unique_cs.domain.permission import Principal
-from unique_cs.gateway.gateway import Limits
+from unique_cs.gateway.limits import Limits
 from unique_cs.node import Node
 from unique_cs.ports import Agent, Archive, Inbox, Records, Stored
 from unique_cs.storage.archive_memory import MemoryArchive
@@ -158,7 +158,7 @@ class Harness:
 
     async def open(self) -> None:
         await self.records.first_start(OWNER, INBOX)
-        await self.records.save_agent(MEI)
+        await self.records.add_agent(MEI)
         self.node.open_gateway(self.auth.authenticate, Limits(), random.Random(1))
 
     async def close(self) -> None:

@@ -46,6 +46,8 @@ class WebSocketTransport(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connection.lost()
+        # The two hold each other, and the collector that would find that out comes rarely.
+        del self._connection
 
     def data_received(self, data: bytes) -> None:
         engine, connection = self._engine, self._connection

@@ -1,0 +1,32 @@
+"""What the handlers of frames share: ports, limits, the hub and the wheel of this node."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from unique_cs.domain.flow import KeyedBuckets
+from unique_cs.domain.permission import Principal
+from unique_cs.gateway.hub import Hub
+from unique_cs.gateway.limits import Limits
+from unique_cs.gateway.wheel import Wheel
+from unique_cs.ports import Clock, Contacts, Timeline
+
+MAX_TICK_S: Final = 0.1
+"""The wheel's step. After a restart all come within seconds, and are then asked together: in small lots."""
+
+Authenticate = Callable[[str], Awaitable[Principal]]
+
+
+class Context:
+    """Made once for a node, inside its event loop; a handler gets it with each frame."""
+
+    def __init__(
+        self, timeline: Timeline, contacts: Contacts, authenticate: Authenticate, clock: Clock, limits: Limits
+    ) -> None:
+        self.timeline = timeline
+        self.contacts = contacts
+        self.authenticate = authenticate
+        self.clock = clock
+        self.limits = limits
+        self.wheel = Wheel(min(MAX_TICK_S, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000))
+        self.hub = Hub(clock, self.wheel)
+        self.sends_by_ip = KeyedBuckets(limits.sends_per_ip, 2 * limits.sends_per_ip)
