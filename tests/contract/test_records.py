@@ -52,24 +52,26 @@ async def test_an_agent_is_found_by_e_mail_without_regard_to_case(records: Recor
     assert records.agent_by_email("other@example.com") is None
 
 
-async def test_agents_are_added_and_replaced(records: Records) -> None:
+async def test_agents_are_added_and_changed(records: Records) -> None:
     await records.first_start(OWNER, INBOX)
     mei = Agent(5, "mei@example.com", "Mei", "agent")
-    await records.save_agent(mei)
-    await records.save_agent(replace(mei, disabled=True))
+    await records.add_agent(mei)
+    await records.change_agent(5, lambda agent: replace(agent, disabled=True))
     assert records.agents() == [OWNER, replace(mei, disabled=True)]
 
 
 async def test_logins_are_stored_touched_listed_and_deleted(records: Records) -> None:
     later = replace(LOGIN, id=11, token_hash="cd" * 32)
     other = replace(LOGIN, id=12, token_hash="ef" * 32, agent=2)
-    for login in (LOGIN, later, other, replace(LOGIN, last_seen_at=9_000)):
-        await records.save_login(login)
+    for login in (LOGIN, later, other):
+        await records.add_login(login)
+    assert await records.touch_login(10, 9_000)
     assert await records.login_by_hash(LOGIN.token_hash) == replace(LOGIN, last_seen_at=9_000)
     assert [each.id for each in await records.logins(1)] == [11, 10]
     await records.delete_login(10)
     await records.delete_login(10)
     assert await records.login_by_hash(LOGIN.token_hash) is None
+    assert not await records.touch_login(10, 9_500)
     assert [each.id for each in await records.logins(1)] == [11]
 
 
@@ -88,7 +90,7 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "archive.sqlite")
     records = await SqlRecords.open(database)
     await records.first_start(OWNER, INBOX)
-    await records.save_login(LOGIN)
+    await records.add_login(LOGIN)
     await database.close()
     database = await Database.open(tmp_path / "archive.sqlite")
     records = await SqlRecords.open(database)
@@ -150,7 +152,7 @@ async def test_an_agents_logins_are_deleted_but_for_one(records: Records) -> Non
     second, third = (replace(LOGIN, id=number, token_hash=f"{number}" * 32) for number in (11, 12))
     other = replace(LOGIN, id=13, token_hash="ef" * 32, agent=2)
     for login in (LOGIN, second, third, other):
-        await records.save_login(login)
+        await records.add_login(login)
     assert await records.delete_logins(1, 11) == [third, LOGIN]
     assert await records.logins(1) == [second]
     assert await records.logins(2) == [other]

@@ -71,7 +71,7 @@ class Auth:
             raise UniqueCsError(Code.FORBIDDEN, "this agent is disabled")
         token, now = new_agent_token(), self._clock.now_ms()
         login = Login(self._ids(), agent.id, hash_of(token), now, now, user_agent[:300], ip)
-        await self._records.save_login(login)
+        await self._records.add_login(login)
         return LoggedIn(token, agent)
 
     async def check_own_password(self, principal: Principal, password: str, *, ip: str) -> Agent:
@@ -141,7 +141,9 @@ class Auth:
             raise _unauthorized()
         if now - login.last_seen_at >= _TOUCH_MS:
             login = replace(login, last_seen_at=now)
-            await self._records.save_login(login)
+            if not await self._records.touch_login(login.id, now):
+                self._cache.pop(token_hash, None)
+                raise _unauthorized()
         self._keep(login, until)
         return login
 

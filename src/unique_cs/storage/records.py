@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 from msgspec.structs import asdict, astuple
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from unique_cs.ports import Agent, Inbox, Login
@@ -23,7 +23,6 @@ class SqlRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._save_agent = BulkInsert(agents_table, database.dialect, replace=True)
-        self._save_login = BulkInsert(logins_table, database.dialect, replace=True)
         self._save_inbox = BulkInsert(inboxes_table, database.dialect, replace=True)
         self._inboxes: dict[int, Inbox] = {}
         self._agents: dict[int, Agent] = {}
@@ -67,12 +66,6 @@ class SqlRecords:
     def agents(self) -> list[Agent]:
         """Every agent, oldest first."""
         return sorted(self._agents.values(), key=lambda agent: agent.id)
-
-    async def save_agent(self, agent: Agent) -> None:
-        """Add or replace an agent."""
-        row = astuple(agent)
-        await self._database.write(lambda connection: self._save_agent.run(connection, [row]))
-        self._agents[agent.id] = agent
 
     async def add_agent(self, agent: Agent) -> bool:
         """Add an agent unless its e-mail is taken, without regard to case; say whether it was done."""
@@ -142,10 +135,15 @@ class SqlRecords:
         await self.reload()
         return done
 
-    async def save_login(self, login: Login) -> None:
-        """Add or replace a login."""
-        row = astuple(login)
-        await self._database.write(lambda connection: self._save_login.run(connection, [row]))
+    async def add_login(self, login: Login) -> None:
+        """Add a login."""
+        statement = insert(logins_table).values(asdict(login))
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def touch_login(self, login: int, now_ms: int) -> bool:
+        """Set when the login was seen last; False if there is no such login."""
+        statement = update(logins_table).where(logins_table.c.id == login).values(last_seen_at=now_ms)
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount > 0)
 
     async def login_by_hash(self, token_hash: str) -> Login | None:
         """Return the login whose token has that hash, or None."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from unique_cs.ports import Agent, Inbox, Login
 
 
@@ -38,10 +40,6 @@ class MemoryRecords:
         """Every agent, oldest first."""
         return sorted(self._agents.values(), key=lambda agent: agent.id)
 
-    async def save_agent(self, agent: Agent) -> None:
-        """Add or replace an agent."""
-        self._agents[agent.id] = agent
-
     async def add_agent(self, agent: Agent) -> bool:
         """Add an agent unless its e-mail is taken, without regard to case; say whether it was done."""
         if self.agent_by_email(agent.email) is not None:
@@ -71,9 +69,15 @@ class MemoryRecords:
         self._inboxes[inbox.id] = inbox
         return True
 
-    async def save_login(self, login: Login) -> None:
-        """Add or replace a login."""
+    async def add_login(self, login: Login) -> None:
+        """Add a login."""
         self._logins[login.id] = login
+
+    async def touch_login(self, login: int, now_ms: int) -> bool:
+        """Set when the login was seen last; False if there is no such login."""
+        if login in self._logins:
+            self._logins[login] = replace(self._logins[login], last_seen_at=now_ms)
+        return login in self._logins
 
     async def login_by_hash(self, token_hash: str) -> Login | None:
         """Return the login whose token has that hash, or None."""

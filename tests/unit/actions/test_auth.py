@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import cast
 
 import pytest
@@ -33,20 +33,30 @@ class Clock:
         return self.ms / 1000
 
 
+async def _nothing() -> None:
+    return
+
+
 class CountingRecords(MemoryRecords):
     """Counts what goes to the store."""
 
     def __init__(self) -> None:
         super().__init__()
         self.read = self.written = 0
+        self.before_touch: Callable[[], Awaitable[None]] = _nothing
 
     async def login_by_hash(self, token_hash: str) -> Login | None:
         self.read += 1
         return await super().login_by_hash(token_hash)
 
-    async def save_login(self, login: Login) -> None:
+    async def add_login(self, login: Login) -> None:
         self.written += 1
-        await super().save_login(login)
+        await super().add_login(login)
+
+    async def touch_login(self, login: int, now_ms: int) -> bool:
+        self.written += 1
+        await self.before_touch()
+        return await super().touch_login(login, now_ms)
 
 
 class People:
@@ -132,6 +142,15 @@ async def test_a_login_that_another_node_revoked_is_out_after_a_few_seconds(benc
     assert await bench.refusal(token) is Code.UNAUTHORIZED
 
 
+async def test_use_does_not_bring_back_a_login_that_is_being_revoked(bench: Bench) -> None:
+    token = await bench.token()
+    bench.clock.ms += DAY
+    bench.records.before_touch = lambda: bench.records.delete_login(100)
+    assert await bench.refusal(token) is Code.UNAUTHORIZED
+    assert await bench.records.logins(MEI.id) == []
+    assert await bench.refusal(token) is Code.UNAUTHORIZED
+
+
 async def test_a_revoked_login_is_out_here_at_once(bench: Bench) -> None:
     token = await bench.token()
     principal = await bench.auth.authenticate(token)
@@ -143,7 +162,7 @@ async def test_a_revoked_login_is_out_here_at_once(bench: Bench) -> None:
 
 async def test_an_agent_who_was_disabled_or_is_gone(bench: Bench) -> None:
     token = await bench.token()
-    await bench.records.save_agent(replace(MEI, disabled=True))
+    await bench.records.change_agent(MEI.id, lambda agent: replace(agent, disabled=True))
     assert await bench.refusal(token) is Code.FORBIDDEN
     bench.records._agents.clear()
     assert await bench.refusal(token) is Code.UNAUTHORIZED

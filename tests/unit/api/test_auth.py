@@ -139,5 +139,5 @@ async def test_an_inboxes_secret_is_for_owners_and_administrators(harness: Harne
     assert shown.headers["cache-control"] == "no-store"
     assert is_problem(await mei.get("inboxes/3"), 403, "forbidden")
     assert is_problem(await owner.get("inboxes/99"), 404, "not_found")
-    await harness.records.save_agent(replace(MEI, role="admin"))
+    await harness.records.change_agent(2, lambda agent: replace(agent, role="admin"))
     assert (await mei.get("inboxes/3")).status_code == 200
