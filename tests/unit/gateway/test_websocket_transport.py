@@ -1,12 +1,14 @@
 """The gateway behind a WebSocket: what the transport adds to a connection."""
 
 import asyncio
+import gc
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.support.node import House, turns
+from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.transports.websocket import WebSocketTransport, choose_subprotocol
 from unique_cs.protocol.codec import MSGPACK
 from unique_cs.protocol.websocket import xor_mask
@@ -150,3 +152,22 @@ def test_subprotocols() -> None:
     assert choose_subprotocol(("unique-cs.v1", MSGPACK.name)) == "unique-cs.v1"
     assert choose_subprotocol(("x",)) is None
     assert choose_subprotocol(()) is None
+
+
+async def test_a_lost_connection_needs_no_collector(house: House) -> None:
+    """A connection goes with its socket at once: full collections are rare."""
+
+    def living() -> int:
+        return sum(isinstance(each, Connection) for each in gc.get_objects())
+
+    visitor = await connected(house)
+    gc.collect()
+    gc.disable()
+    try:
+        before = living()
+        visitor.transport.connection_lost(None)
+        del visitor
+        await house.settle()
+        assert living() == before - 1
+    finally:
+        gc.enable()

@@ -67,6 +67,8 @@ class _Mailbox:
         """The response is over."""
         self.closed = True
         self.connection.lost()
+        # The two hold each other, and the collector that would find that out comes rarely.
+        del self.connection
 
     # Link
 
