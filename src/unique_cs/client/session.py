@@ -197,10 +197,10 @@ class Session:
             self._transmit(self._timelines.ask(conversation, since))
 
     def unsubscribe(self, now: float, conversation: str) -> None:
-        """Follow a conversation no more."""
+        """Follow a conversation no more; no effect while disconnected."""
         self._now = now
-        self._out += self._timelines.leave(conversation)
         if self.phase is Phase.LIVE:
+            self._out += self._timelines.leave(conversation)
             self._transmit({"type": "unsubscribe", "conversation": conversation})
 
     def set_token(self, now: float, token: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.script import Script, event, faults, sent, shown
+from tests.support.script import Script, connected, event, faults, sent, shown
 from unique_cs.client import (
     Advanced,
     Delivered,
@@ -98,6 +98,15 @@ def test_who_subscribes_again_while_leaving_follows_again(script: Script) -> Non
     script.receive("unsubscribed", conversation="7")
     script.receive("subscribed", conversation="7", epoch="e", seq=2)
     assert isinstance(script.receive("event", **event("7", 2))[0], Delivered)
+
+
+def test_unsubscribing_while_connecting_changes_nothing(script: Script) -> None:
+    script.live(shown("7", 1))
+    again = Script(script.store)
+    again.open()
+    again.session.unsubscribe(again.now, "7")
+    again.receive("connected", **connected(shown("7", 2), resumed=True, c=2))
+    assert isinstance(again.receive("event", **event("7", 2))[0], Delivered)
 
 
 def test_subscribing_to_what_is_followed_sends_nothing(script: Script) -> None:
