@@ -1,4 +1,4 @@
-"""Command line: serve, bench, check-config."""
+"""Command line: serve, bench, and what an operator needs on the machine itself."""
 
 import asyncio
 import os
@@ -20,6 +20,9 @@ usage: unique-cs COMMAND
   serve         run the server; settings come from the environment (docs/reference/settings.md)
   bench         measure what one node of this machine holds (bench --help)
   check-config  read the settings and say what is wrong with them
+  reset-password EMAIL
+                give an agent a new random password and print it; then restart the server
+  new-epoch     after a backup was restored: let clients that are ahead of it read everything again
   version       print the version
 """
 
@@ -38,8 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def _serve(arguments: list[str]) -> int:
-    del arguments
+def _serve() -> int:
     # Imported here: other commands need not load the server.
     import uvloop
 
@@ -79,24 +81,54 @@ def _bench(arguments: list[str]) -> int:
     return bench(arguments)
 
 
-def _check_config(arguments: list[str]) -> int:
-    del arguments
+def _check_config() -> int:
     read_settings(os.environ)
     sys.stdout.write("the settings are fine\n")
     return 0
 
 
-def _version(arguments: list[str]) -> int:
-    del arguments
+def _reset_password(arguments: list[str]) -> int:
+    from unique_cs.app import reset_password
+
+    if len(arguments) != 1:
+        sys.stderr.write(USAGE)
+        return 2
+    password = asyncio.run(reset_password(read_settings(os.environ), arguments[0]))
+    sys.stdout.write(f"new password of {arguments[0]}: {password}\nRestart the server if it is running.\n")
+    return 0
+
+
+def _new_epoch() -> int:
+    from unique_cs.app import new_epoch
+
+    sys.stdout.write(f"the epoch is now {new_epoch(read_settings(os.environ))}\n")
+    return 0
+
+
+def _version() -> int:
     sys.stdout.write(f"unique-cs {__version__}\n")
     return 0
 
 
+def _alone(command: Callable[[], int]) -> Callable[[list[str]], int]:
+    """A command that takes no arguments."""
+
+    def run(arguments: list[str]) -> int:
+        if arguments:
+            sys.stderr.write(USAGE)
+            return 2
+        return command()
+
+    return run
+
+
 _COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
-    "serve": _serve,
+    "serve": _alone(_serve),
     "bench": _bench,
-    "check-config": _check_config,
-    "version": _version,
+    "check-config": _alone(_check_config),
+    "reset-password": _reset_password,
+    "new-epoch": _alone(_new_epoch),
+    "version": _alone(_version),
 }
 
 if __name__ == "__main__":

@@ -10,17 +10,19 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from itertools import chain
+from secrets import token_urlsafe
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from litestar.types import ASGIApp
+from msgspec.structs import replace
 from prometheus_client import generate_latest
 
 from unique_cs.actions.agents import Team
 from unique_cs.actions.auth import Auth
 from unique_cs.actions.contacts import ContactPorts
 from unique_cs.actions.first_start import FirstStart, first_start
-from unique_cs.actions.passwords import Passwords
+from unique_cs.actions.passwords import Passwords, hash_password
 from unique_cs.actions.tokens import ContactTokens
 from unique_cs.api.app import create_api
 from unique_cs.api.cors import Cors
@@ -41,6 +43,7 @@ from unique_cs.node import Node
 from unique_cs.protocol.handshake import Refusal, UpgradeRequest
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.hot import RocksHot
+from unique_cs.storage.installation import renew_epoch
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.sql import Database
 from unique_cs.storage.trim import Trimmer
@@ -270,6 +273,35 @@ async def serve(settings: Settings, announce: Callable[[App], None]) -> None:
     announce(app)
     await stop.wait()
     await app.stop()
+
+
+async def reset_password(settings: Settings, email: str) -> str:
+    """Give an agent a random password and end its logins; return it. For an owner who lost theirs."""
+    path = settings.data_dir / "archive.sqlite"
+    if not path.exists():
+        raise SettingsError(f"{PREFIX}DATA_DIR {settings.data_dir} holds no installation")
+    database = await Database.open(path)
+    try:
+        records = await SqlRecords.open(database)
+        agent = records.agent_by_email(email)
+        if agent is None:
+            raise SettingsError(f"there is no agent {email}")
+        password = token_urlsafe(12)
+        phc = hash_password(password)
+        await records.change_agent(agent.id, lambda known: replace(known, password=phc))
+        await records.delete_logins(agent.id, keep=0)
+    finally:
+        await database.close()
+    return password
+
+
+def new_epoch(settings: Settings) -> str:
+    """Give the numbering of all timelines a new name, which is returned. The server must not be running."""
+    hot = _open_hot(settings)
+    try:
+        return renew_epoch(hot)
+    finally:
+        hot.close()
 
 
 def _warn(settings: Settings) -> None:

@@ -29,6 +29,8 @@ async def connect(context: Context, connection: Connection, frame: Connect) -> N
     """Answer `connect`: prove the actor, take the session over, then replay what was missed."""
     principal = await connection.authenticate(frame.token)
     session, c = await context.timeline.open_session(principal, frame.session, frame.c, frame.acked)
+    # The actor may have been blocked or signed out while the session was being stored.
+    await connection.authenticate(frame.token)
     if not principal.is_contact:
         context.hub.desk.join(connection)
     listed = await _listed(context, principal, frame)

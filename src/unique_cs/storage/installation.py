@@ -29,6 +29,14 @@ def epoch_of(hot: Hot) -> str:
     return fact(hot, "epoch", lambda: token_hex(6).encode()).decode()
 
 
+def renew_epoch(hot: Hot) -> str:
+    """Name the numbering anew, as after a restored backup: places that were given since are given again."""
+    epoch = token_hex(6)
+    hot.write([(keys.fact("epoch"), epoch.encode())])
+    hot.flush()
+    return epoch
+
+
 def secret_of(hot: Hot) -> bytes:
     """The installation's secret, 32 random bytes; it signs contact tokens."""
     return fact(hot, "secret", lambda: token_bytes(32))

@@ -1,0 +1,89 @@
+"""The command line, as an operator uses it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+
+from tests.support.world import inhabited, running
+from unique_cs.bench.process import OWNER_EMAIL, OWNER_PASSWORD
+
+
+def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run unique-cs and return what it printed."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("UNIQUE_CS_")}
+    return subprocess.run(
+        [sys.executable, "-m", "unique_cs", *arguments],
+        env=environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    """check-config and serve name the setting and end with status 2."""
+    for verb in ("check-config", "serve"):
+        done = command(verb, UNIQUE_CS_COLOUR="blue")
+        assert done.returncode == 2
+        assert "UNIQUE_CS_COLOUR" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_lists_every_command() -> None:
+    """Without a command the usage is printed; asking for help is no error."""
+    assert command().returncode == 2
+    done = command("--help")
+    assert done.returncode == 0
+    for name in ("serve", "bench", "check-config", "reset-password", "new-epoch", "version"):
+        assert name in done.stderr
+
+
+def test_an_argument_too_many_is_refused() -> None:
+    """A command that takes no arguments does nothing when it is given one."""
+    for verb in ("serve", "check-config", "new-epoch", "version"):
+        assert command(verb, "--fast").returncode == 2
+
+
+async def test_a_restored_backup_gets_a_new_epoch(tmp_path: Path) -> None:
+    """After new-epoch a client that knows the old numbering is told to read everything again."""
+    data = str(tmp_path / "data")
+    async with running(tmp_path) as server, inhabited(server) as world:
+        token = (await world.contact("Ann")).token
+        socket = await world.raw()
+        await socket.connect(token)
+        await socket.send({"type": "send", "n": 1, "body": {"kind": "text", "text": "hello"}})
+        joined = await socket.until("subscribed")
+        sent = await socket.until("sent")
+    assert command("new-epoch", UNIQUE_CS_DATA_DIR=data).returncode == 0
+    async with running(tmp_path) as server, inhabited(server) as world:
+        socket = await world.raw()
+        since = {sent["conversation"]: {"epoch": joined["epoch"], "seq": sent["seq"]}}
+        await socket.connect(token, since=since)
+        resync = await socket.until("resync")
+        assert resync["epoch"] != joined["epoch"]
+        assert resync["seq"] == sent["seq"]
+
+
+async def _status(url: str, password: str) -> int:
+    async with httpx2.AsyncClient(base_url=url) as http:
+        body = {"email": OWNER_EMAIL, "password": password}
+        return (await http.post("/api/v1/auth/login", json=body)).status_code
+
+
+async def test_a_lost_password_is_reset(tmp_path: Path) -> None:
+    """After reset-password only the printed password works; nobody else's name is accepted."""
+    data = tmp_path / "data"
+    async with running(tmp_path) as server:
+        assert await _status(server.url, OWNER_PASSWORD) == 200
+    missing = command("reset-password", "nobody@example.com", UNIQUE_CS_DATA_DIR=str(data))
+    assert missing.returncode == 2
+    done = command("reset-password", OWNER_EMAIL, UNIQUE_CS_DATA_DIR=str(data))
+    assert done.returncode == 0, done.stderr
+    password = done.stdout.splitlines()[0].rpartition(": ")[2]
+    async with running(tmp_path) as server:
+        assert await _status(server.url, OWNER_PASSWORD) == 401
+        assert await _status(server.url, password) == 200
