@@ -257,9 +257,9 @@ def leave(context: Context, connection: Connection) -> None:
 
 
 def _presence(context: Context, connection: Connection, *, online: bool) -> None:
-    """Agents hear when a contact comes and goes."""
+    """Agents hear when a contact comes and goes, with its first and its last connection."""
     session = connection.session
-    if session is None or not session.principal.is_contact:
+    if session is None or not session.principal.is_contact or not context.hub.is_only(connection):
         return
     for subscription in connection.subscriptions:
         conversation = subscription.conversation

@@ -84,6 +84,10 @@ class Hub:
         self.subscribe(connection, conversation, position).live = True
         connection.send(connection.gateway.subscribed(connection, conversation, position))
 
+    def is_only(self, connection: Connection) -> bool:
+        """Say whether a contact has no other connection than this one."""
+        return self._contacts.get(_principal(connection).id) == (connection,)
+
     def leave(self, connection: Connection) -> None:
         """The connection is gone."""
         metrics.sessions.dec()
@@ -117,7 +121,7 @@ class Hub:
         self._measure(entries, sent)
 
     def _fan_out(self, entry: Entry, event: Event, conversation: Conversation) -> None:
-        sender, session, told = entry.sender, entry.session, False
+        sender, session, told, delivered = entry.sender, entry.session, False, 0
         shared: dict[Wire, bytes] = {}
         listeners: tuple[Subscription, ...] = conversation.listeners
         for subscription in listeners:
@@ -137,7 +141,9 @@ class Hub:
                 cached = shared.get(wire)
                 data = cached if cached is not None else shared.setdefault(wire, wire.event(entry.payload))
             connection.put(data)
-            self.outbound += 1
+            delivered += 1
+        if event.name == MESSAGE_CREATED:
+            self.outbound += delivered
         if not told and isinstance(sender, Connection):
             sender.put(_sent(sender, entry.n, event))
 

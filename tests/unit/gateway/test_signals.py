@@ -132,6 +132,20 @@ async def test_presence(house: House) -> None:
     assert signals(peer) == []
 
 
+async def test_presence_with_two_devices(house: House) -> None:
+    """A contact goes offline with its last connection only."""
+    phone, _ = await house.talk()
+    agent = await house.staff()
+    laptop = await house.peer().connect("ann")
+    agent.take()
+    phone.hang_up()
+    await house.settle()
+    assert signals(agent) == []
+    laptop.hang_up()
+    await house.settle()
+    assert [frame["data"] for frame in signals(agent)] == [{"online": False}]
+
+
 async def test_page(house: House) -> None:
     """A contact's page is told to agents only; an agent's is ignored."""
     peer, conversation = await house.talk()
