@@ -34,7 +34,9 @@ class _RefusedError(Exception):
 
     def __init__(self, answer: httpx2.Response) -> None:
         super().__init__(f"HTTP {answer.status_code}")
-        self.code = _CODES.get(answer.status_code, 4500)
+        # What a proxy refuses in its own name is no verdict of the server.
+        ours = answer.headers.get("Content-Type", "").startswith("application/problem+json")
+        self.code = _CODES.get(answer.status_code, 4500) if ours else 4500
         wait = answer.headers.get("Retry-After", "")
         self.after_ms = int(wait) * 1000 if wait.isdecimal() else 0
 

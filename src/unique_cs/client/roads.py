@@ -12,6 +12,9 @@ ROADS: Final[tuple[Road, ...]] = ("websocket", "http", "poll")
 TRIES: Final = 3
 """Failed attempts on the first road before the next one is tried; each other road has one."""
 
+LOYALTY: Final = 5
+"""Failed attempts on a road that worked before it is left: the server may be away, and not the road."""
+
 RETURN_S: Final = 300.0
 """After so long on another road, the next attempt is made on the first one again."""
 
@@ -58,6 +61,7 @@ class Choice:
         self._at = self._failures = 0
         self._left = 0.0
         self._connected = True
+        self._worked = False
 
     def take(self, now: float) -> Road:
         """The road of the attempt that begins now."""
@@ -65,19 +69,20 @@ class Choice:
             self._failed(now)
         if self._at and now >= self._left + RETURN_S:
             self._at = self._failures = 0
+            self._worked = False
         self._connected = False
         return self._roads[self._at]
 
     def connected(self) -> None:
         """The attempt was answered with `connected`."""
-        self._connected = True
+        self._connected = self._worked = True
         self._failures = 0
 
     def _failed(self, now: float) -> None:
         self._failures += 1
-        if self._failures < (1 if self._at else TRIES):
+        if self._failures < (LOYALTY if self._worked else 1 if self._at else TRIES):
             return
         if self._at == 0:
             self._left = now
         self._at = (self._at + 1) % len(self._roads)
-        self._failures = 0
+        self._failures, self._worked = 0, False

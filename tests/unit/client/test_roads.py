@@ -4,7 +4,7 @@ import pytest
 
 from unique_cs.client import ROADS, Connected, Frame, MemoryStore, Phase, Session, Transmit
 from unique_cs.client.places import Places
-from unique_cs.client.roads import RETURN_S, TRIES, Choice
+from unique_cs.client.roads import LOYALTY, RETURN_S, TRIES, Choice
 
 ANN = {"kind": "contact", "id": "1", "name": "Ann"}
 MEI = {"kind": "agent", "id": "2", "name": "Mei"}
@@ -44,6 +44,14 @@ def test_the_road_that_worked_is_kept_and_the_first_one_tried_again_later() -> N
     assert choice.take(100) == "http"
     choice.connected()
     assert choice.take(100 + RETURN_S) == "websocket"
+
+
+def test_a_road_that_worked_has_more_attempts() -> None:
+    choice = Choice(ROADS)
+    choice.take(0)
+    choice.connected()
+    taken = [choice.take(0) for _ in range(1 + LOYALTY)]
+    assert taken == LOYALTY * ["websocket"] + ["http"]
 
 
 def test_a_road_that_works_now_and_then_is_not_left() -> None:
