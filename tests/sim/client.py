@@ -145,7 +145,7 @@ class SimClient:
             case ReadHistory():
                 self._read(output)
             case _:
-                self._loop.trace(f"{self.name} told {type(output).__name__}")
+                self._loop.trace(f"{self.name} told {output!r:.150}")
                 if isinstance(output, Fault):
                     self.faults.append(output.reason)
                 self.recorder.output(output)

@@ -52,7 +52,7 @@ class SimTransport(asyncio.Transport):
         data, self._out = bytes(self._out[:part]), self._out[part:]
         if data:
             self.peer.arrive(data)
-        if self._paused and len(self._out) <= _HIGH_WATER // 4:
+        if self._paused and not self._dead and len(self._out) <= _HIGH_WATER // 4:
             self._paused = False
             self._protocol.resume_writing()
         if self._out:

@@ -175,13 +175,14 @@ class _ViewCheck:
             self._start(step, at)
         elif step.kind is Kind.REBASE:
             self._rebase(step)
+        elif step.kind is Kind.END:
+            # It also answers a subscription that was refused, or ended from both sides at once.
+            self._at.pop(step.conversation, None)
+            self._left.add(step.conversation)
         elif step.kind is Kind.OWN and at is None and self._may_write_unheard(step.conversation):
             """Who does not listen may write."""
         elif at is None:
             self._say(f"{step.conversation}: {step.kind.value} {step.seq} while not subscribed")
-        elif step.kind is Kind.END:
-            del self._at[step.conversation]
-            self._left.add(step.conversation)
         elif step.kind is Kind.JUMP:
             self._jump(step, at)
         else:
