@@ -101,7 +101,7 @@ class App:
         """Take the port, open the stores, accept. Raises `SettingsError` that says what can't be had."""
         _warn(settings)
         sockets = _listen(settings, "http_port")
-        mqtt_sockets = _listen(settings, "mqtt_port") if settings.mqtt_port else []
+        mqtt_sockets = _mqtt_sockets(settings)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         hot = _open_hot(settings)
         database = await Database.open(settings.data_dir / "archive.sqlite")
@@ -312,6 +312,8 @@ def _warn(settings: Settings) -> None:
             raise SettingsError(
                 f"{PREFIX}{name.upper()} is set, and this version has the embedded stores only"
             )
+    if settings.grpc_port not in (0, Settings().grpc_port):
+        log.warning("this version has no gRPC listener", setting=f"{PREFIX}GRPC_PORT")
     if settings.echo:
         log.warning("the echo endpoints are on; turn them off in production", setting=f"{PREFIX}ECHO")
     if not settings.rate_limits:
@@ -324,6 +326,19 @@ def _listen(settings: Settings, setting: str) -> list[socket.socket]:
         return listen(settings.host, port)
     except OSError as error:
         raise SettingsError(f"{PREFIX}{setting.upper()} {port} can't be had: {error.strerror}") from error
+
+
+def _mqtt_sockets(settings: Settings) -> list[socket.socket]:
+    if not settings.mqtt_port:
+        return []
+    try:
+        return _listen(settings, "mqtt_port")
+    except SettingsError as error:
+        if settings.mqtt_port != Settings().mqtt_port:
+            raise
+        # Nobody asked for this very port, and a broker on the machine may well have it.
+        log.warning("MQTT over TCP is off", reason=error.message)
+        return []
 
 
 def _open_hot(settings: Settings) -> RocksHot:

@@ -7,7 +7,7 @@ import shutil
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,17 @@ async def _until_open(port: int) -> None:
             else:
                 writer.close()
                 return
+
+
+async def test_the_usual_port_may_be_taken(tmp_path: Path) -> None:
+    """A server that was not told a port starts without MQTT over TCP where a broker has the usual one."""
+    with socket.socket() as broker:
+        broker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # taken already: just as well
+            broker.bind(("0.0.0.0", 1883))  # the address that the server listens on
+            broker.listen()
+        async with running(tmp_path, mqtt_port="1883") as server:
+            assert "MQTT over TCP is off" in server.tail()
 
 
 async def test_a_port_that_is_taken_ends_the_start(tmp_path: Path) -> None:
