@@ -167,7 +167,9 @@ class PollWire(HttpWire):
         while True:
             began = loop.time()
             self._ends.wire_opened(self)
-            frames = await self._ask(f"{PATH}?poll=1", self._connect)
+            # The first one tells the session that it is connected, news or not.
+            query = "?poll=1" if self._session else "?poll=1&now=1"
+            frames = await self._ask(PATH + query, self._connect)
             for frame in frames:
                 self._came(frame)
             if not any(frame["type"] in _NEWS for frame in frames):

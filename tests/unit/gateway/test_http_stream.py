@@ -139,6 +139,10 @@ async def test_a_poll_waits_only_when_it_has_nothing_to_say(house: House) -> Non
     waiting = Call(house, PATH, body, query=b"poll=1")
     await house.settle()
     assert not waiting.task.done()
+    at_once = await Call(house, PATH, {**body, "c": 9}, query=b"poll=1&now=1").frames()
+    assert [each["type"] for each in at_once] == ["connected"]
+    assert (await waiting.frames())[-1]["code"] == 4409
+    waiting = Call(house, PATH, body, query=b"poll=1")
     agent = await house.staff()
     agent.say(1, "hi", sent["conversation"])
     found = await waiting.frames()

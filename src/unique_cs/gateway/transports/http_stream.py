@@ -134,8 +134,9 @@ class HttpStream:
         mailbox.connection = Connection(self._gateway, mailbox, _PLAIN, address)
         try:
             mailbox.connection.receive(connect)
-            if b"poll=1" in scope.get("query_string", b"").split(b"&"):
-                await _poll(mailbox, body, receive, send)
+            asked = scope.get("query_string", b"").split(b"&")
+            if b"poll=1" in asked:
+                await _poll(mailbox, body, receive, send, wait=b"now=1" not in asked)
             else:
                 await _stream(mailbox, receive, send)
         finally:
@@ -214,13 +215,13 @@ async def _stream(mailbox: _Mailbox, receive: Receive, send: Send) -> None:
         gone.cancel()
 
 
-async def _poll(mailbox: _Mailbox, body: bytes, receive: Receive, send: Send) -> None:
+async def _poll(mailbox: _Mailbox, body: bytes, receive: Receive, send: Send, *, wait: bool) -> None:
     gone = asyncio.ensure_future(_disconnected(receive))
     gone.add_done_callback(lambda _: mailbox.changed.set())
     try:
         await _entered(mailbox, gone)
         frames = mailbox.take()
-        if frames and _has_no_news(frames, body):
+        if wait and frames and _has_no_news(frames, body):
             entered = len(frames)
             while len(frames) == entered and not mailbox.closed and not gone.done():
                 if not await _changed(mailbox, POLL_S):
