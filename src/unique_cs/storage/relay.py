@@ -59,23 +59,31 @@ class Relay:
 
     async def run(self) -> None:
         """Move until cancelled. A cold tier that fails is tried again; one that diverges is left alone."""
-        self.cursor = await self._archive.cursor()
-        if self.lag < 0:
-            self._stop(UniqueCsError(Code.INTERNAL, "the hot tier is older than the archive"))
+        known = False
         while not self.stopped:
             self._wake.clear()
             try:
+                if not known:
+                    await self._find_place()
+                    known = True
                 full = await self.move()
             except UniqueCsError as error:
                 self._stop(error)
                 return
             except Exception as error:  # noqa: BLE001  # whatever it is, it is tried again
                 log.warning("relay failed, trying again", error=repr(error))
+                known = False
                 await asyncio.sleep(RETRY_S)
                 continue
             if not full:
                 await self._wake.wait()
                 await self._gather()
+
+    async def _find_place(self) -> None:
+        """Go on where the archive is: only it knows what became of a transaction that failed."""
+        self.cursor = await self._archive.cursor()
+        if self.lag < 0:
+            raise UniqueCsError(Code.INTERNAL, "the hot tier is older than the archive")
 
     def _stop(self, error: UniqueCsError) -> None:
         self.stopped = error.message
