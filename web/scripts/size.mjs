@@ -15,10 +15,10 @@ const named = (pattern) => files.filter((file) => pattern.test(file)).map((file)
 // Opening the panel loads all of these, and the texts of one language: the larger one counts.
 const languages = named(/^(en|zh)-.*\.js$/).sort((a, b) => size(b) - size(a));
 const always = ['loader/widget.js', 'widget/index.html', ...named(/^index-.*\.js$/), ...named(/\.css$/), ...languages.slice(0, 1)];
-const later = named(/^rich-.*\.js$/);
+const later = named(/^(rich|http)-.*\.js$/);
 
 const total = always.reduce((sum, path) => sum + size(path), 0);
-for (const path of [...always, ...later]) console.log(`${String(size(path)).padStart(6)}  ${path}${later.includes(path) ? '  (only with rich messages)' : ''}`);
+for (const path of [...always, ...later]) console.log(`${String(size(path)).padStart(6)}  ${path}${later.includes(path) ? '  (only when needed)' : ''}`);
 console.log(`${String(total).padStart(6)}  loader + panel, at most ${TOTAL}`);
 
 if (always.length !== 5) throw new Error(`expected five files, found ${always.join(', ')}`);

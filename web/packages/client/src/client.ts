@@ -3,7 +3,7 @@ import { Heads } from './heads';
 import { Leader, type Emit } from './leader';
 import { IndexedDbStore, MemoryStore, STORE_TIMEOUT, within, type Saved, type SessionStore } from './store';
 import { WebTabs, type Request, type TabMessage, type Tabs } from './tabs';
-import { webSocket, type Transport } from './transport';
+import { anyRoad, type Transport } from './transport';
 import type { ClientEvents, ClientOptions, EventName, Listener, LocalMessage, Messaging, SendOptions, Status } from './types';
 
 /** A leader that does not answer for so long is frozen. */
@@ -20,7 +20,7 @@ export interface Platform {
 }
 
 const browser: Platform = {
-  transport: webSocket,
+  transport: anyRoad,
   async openStore(name) {
     if (name === undefined) return new MemoryStore();
     return IndexedDbStore.open(storeName(name)).catch(() => new MemoryStore());

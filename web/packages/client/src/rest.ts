@@ -8,14 +8,11 @@ export class Problem extends Error {
     message: string,
   ) {
     super(message);
-    this.name = 'Problem';
   }
 }
 
 /** No token will be had without the user: stops the client. */
-export class Unauthorized extends Error {
-  override name = 'Unauthorized';
-}
+export class Unauthorized extends Error {}
 
 export interface PageOptions {
   readonly before?: number;

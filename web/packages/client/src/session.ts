@@ -111,9 +111,9 @@ export class Session {
 
   // -- what the world reports
 
-  /** The transport is open. */
+  /** The transport is open; while it is in use: it is a series of polls, and wants the `connect` of the next one. */
   opened(token: string): void {
-    this.#link.joining();
+    if (!this.#link.online) this.#link.joining();
     const c = this.#sends.nextConnection();
     const { session } = this.#sends;
     this.#link.send({

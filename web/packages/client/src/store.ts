@@ -125,7 +125,7 @@ export class IndexedDbStore implements SessionStore {
 /** Rejects when the promise takes longer than `ms`. */
 export function within<T>(ms: number, promise: T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    const timer = setTimeout(reject, ms);
     Promise.resolve(promise).then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
@@ -133,6 +133,6 @@ export function within<T>(ms: number, promise: T | Promise<T>): Promise<T> {
 function done<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('IndexedDB failed'));
+    request.onerror = () => reject(request.error);
   });
 }

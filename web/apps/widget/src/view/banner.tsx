@@ -1,37 +1,37 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { Words } from '../i18n';
+import type { TextKey, Words } from '../i18n';
 import type { Panel } from '../panel';
 
 /** A first connection that takes longer than this is worth a word. */
 const PATIENCE = 1_000;
 
+/** What is said, and what the button says. */
+const NOTICES: Readonly<Record<string, readonly [TextKey, TextKey]>> = {
+  reconnecting: ['reconnecting', 'tryNow'],
+  replaced: ['replaced', 'useHere'],
+  stopped: ['closed', 'retry'],
+};
+
 /** The truth about the connection, and what happens next. */
 export function Banner({ panel, words: { t } }: { panel: Panel; words: Words }): JSX.Element {
   const { state, reason } = panel.status;
   const slow = useDelay(state === 'connecting', PATIENCE);
+  const [title, action] = NOTICES[reason === 'replaced' ? reason : state] ?? [];
   return (
     <div class="banner" role="status">
       {state === 'connecting' && slow && <p>{t('connecting')}</p>}
-      {state === 'reconnecting' && (
-        <Notice title={t('reconnecting')} detail={t('kept')} action={t('tryNow')} act={() => panel.reconnect()} />
+      {title && action && (
+        <div class="notice">
+          <p>
+            <b>{t(title)}</b>
+            {state === 'reconnecting' && <span>{t('kept')}</span>}
+          </p>
+          <button type="button" onClick={() => panel.reconnect()}>
+            {t(action)}
+          </button>
+        </div>
       )}
-      {state === 'stopped' && reason === 'replaced' && <Notice title={t('replaced')} action={t('useHere')} act={() => panel.reconnect()} />}
-      {state === 'stopped' && reason !== 'replaced' && <Notice title={t('closed')} action={t('retry')} act={() => panel.reconnect()} />}
-    </div>
-  );
-}
-
-function Notice({ title, detail, action, act }: { title: string; detail?: string; action: string; act: () => void }): JSX.Element {
-  return (
-    <div class="notice">
-      <p>
-        <b>{title}</b>
-        {detail && <span>{detail}</span>}
-      </p>
-      <button type="button" onClick={act}>
-        {action}
-      </button>
     </div>
   );
 }

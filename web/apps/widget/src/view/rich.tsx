@@ -4,7 +4,7 @@ import type { JSX } from 'preact';
 import type { Words } from '../i18n';
 import type { Panel } from '../panel';
 import { Link, Text, type BodyProps } from './body';
-import { FileIcon } from './icons';
+import { Icon } from './icons';
 import styles from './rich.css?inline';
 
 const sheet = new CSSStyleSheet();
@@ -53,7 +53,7 @@ function File({ attachment: file, label }: { attachment: Attachment; label: stri
   const href = source(file);
   const content = (
     <>
-      <FileIcon />
+      <Icon d="M14 3v5h5M14 3H6a1 1 0 0 0-1 1v16a1 1 0 0 0 1 1h12a1 1 0 0 0 1-1V8z" />
       <span>
         <b>{file.name ?? label}</b>
         {file.size !== undefined && <small>{size(file.size)}</small>}
