@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.world import Person, World, answered, inhabited, running, until
-from unique_cs.client import Connected, Road, Sent
+from unique_cs.client import Connected, Phase, Road, Sent
 from unique_cs.client.roads import ROADS, Choice
 
 KILLS = 3
@@ -90,6 +90,7 @@ async def _hop(town: World, people: tuple[Person, ...], dice: tuple[Dice, ...]) 
         await town.server.kill()
         await town.server.start()
     while any(each.worked[road] < 2 for each in dice for road in ROADS):
+        await until(lambda: all(person.session.phase is Phase.LIVE for person in people), 20)
         for person in people:
             person.cut()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)

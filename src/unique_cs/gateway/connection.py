@@ -319,6 +319,10 @@ class Courier(Connection):
         """Work on frames as the session's newest connection would."""
         self.session, self.c = session, session.c
 
+    def close(self, code: CloseCode, after_ms: int | None = None) -> None:
+        """As a connection. What replaced it may be the client's own next poll: it comes back and resends."""
+        super().close(close.INTERNAL if code is close.REPLACED else code, after_ms)
+
     def _end(self) -> None:
         # The session stays with its holder.
         self.session = None

@@ -198,6 +198,22 @@ async def test_a_request_on_the_old_road_is_refused(house: House) -> None:
     assert peer.connected["n"] == 0
 
 
+async def test_a_request_that_the_next_poll_overtakes_is_sent_again(house: House) -> None:
+    """Whenever the poll comes: the client is not told that its session lives elsewhere."""
+    await house.contact()
+    codes: set[int] = set()
+    for steps in range(12):
+        first = await Call(house, PATH, {"type": "connect"}, query=b"poll=1&now=1").frames()
+        session = first[0]["session"]
+        late = Call(house, f"{PATH}/{session}", [say(n) for n in range(1, 9)])
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        poll = Call(house, PATH, {"type": "connect", "session": session}, query=b"poll=1&now=1")
+        codes |= {each["code"] for each in await late.frames() if each["type"] == "close"}
+        await poll.frames()
+    assert codes == {4500}
+
+
 async def test_what_can_not_be_read_is_a_problem(house: House) -> None:
     """No connect frame, garbage and too much are refused with a problem document."""
     await house.contact()
