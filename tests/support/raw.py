@@ -35,7 +35,9 @@ class RawSocket:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.socket.close()
+        # A close handshake would wait behind everything that was not read.
+        self.socket.transport.abort()
+        await self.socket.wait_closed()
 
     def _open(self) -> socket.socket:
         made = socket.socket()
