@@ -135,11 +135,12 @@ async def test_ping_of_the_transport_is_a_heartbeat(house: House) -> None:
 
 async def test_lost(house: House) -> None:
     """A stream that ends is a connection that ends: agents see the contact go."""
-    _, _ = await house.talk("one")
+    first, _ = await house.talk("one")
     agent = await house.staff()
     visitor = Visitor(house)
     visitor.send(b'{"type":"connect","token":"ann"}')
     await house.settle()
+    first.hang_up()
     agent.take()
     visitor.transport.connection_lost(ConnectionResetError())
     await house.settle()
