@@ -113,7 +113,7 @@ def test_every_verb_in_the_docs_is_one_of_the_makefile() -> None:
 
 def test_every_command_in_the_docs_is_one_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help"]) == 0
-    commands = set(re.findall(r"^  ([a-z-]+)  ", capsys.readouterr().err, re.MULTILINE))
+    commands = set(re.findall(r"^  ([a-z-]+) ", capsys.readouterr().err, re.MULTILINE))
     for page in PAGES:
         used = set(re.findall(r"unique-cs ((?!-)[a-z-]+)(?:`|$| *--)", page.read_text(), re.MULTILINE))
         assert used <= commands, page
