@@ -8,7 +8,7 @@ const BAG = '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-w
 
 declare global {
   interface Window {
-    uniqueCS?: (...call: unknown[]) => void;
+    uniqueCS?: ((...call: unknown[]) => void) & { q?: unknown[][] };
   }
 }
 
@@ -75,6 +75,12 @@ function clicked(event: MouseEvent): void {
   else if (button) window.uniqueCS?.('show');
 }
 
+/** A click before the loader is there waits for it. */
+function queueCalls(): void {
+  const queue: unknown[][] = [];
+  window.uniqueCS ??= Object.assign((...call: unknown[]) => void queue.push(call), { q: queue });
+}
+
 /** The tag that every shop puts on its pages; here with the key of the first inbox. */
 async function addWidget(): Promise<void> {
   const response = await fetch('/demo/config.json');
@@ -91,4 +97,5 @@ document.body.innerHTML = html`${header()}<main></main><footer><span>${text.shop
 show();
 addEventListener('hashchange', show);
 document.addEventListener('click', clicked);
+queueCalls();
 void addWidget();
