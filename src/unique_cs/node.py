@@ -8,6 +8,7 @@ from typing import Any
 
 from unique_cs.errors import OutcomeUnknown
 from unique_cs.gateway.context import Authenticate
+from unique_cs.gateway.desk import Desk
 from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
 from unique_cs.ports import Archive, Clock, Entry
@@ -91,8 +92,16 @@ class Node:
         if self.gateway is not None:
             hub = self.gateway.hub
             hub.desk.announce()
+            self._measure(hub.desk)
             metrics.connections.set(hub.open)
+            metrics.connection_limit.set(self.gateway.limits.max_connections)
             metrics.queue_bytes.set(sum(each.link.buffered() for each in hub.slow))
+
+    def _measure(self, desk: Desk) -> None:
+        waiting, since = desk.waits()
+        metrics.agents.set(desk.agents)
+        metrics.waiting.set(waiting)
+        metrics.oldest_wait.set(max(0, self.clock.now_ms() - since) / 1000 if since else 0)
 
     async def close(self) -> None:
         """Make everything accepted durable, stop, and close the hot tier."""

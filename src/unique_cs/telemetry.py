@@ -45,6 +45,16 @@ class Metrics:
             registry=registry,
         )
         self.connections = Gauge("unique_cs_connections", "Open connections", registry=registry)
+        self.connection_limit = Gauge(
+            "unique_cs_connection_limit", "Connections that may be open", registry=registry
+        )
+        self.agents = Gauge("unique_cs_agents", "Open connections of agents", registry=registry)
+        self.waiting = Gauge(
+            "unique_cs_waiting_conversations", "Conversations that wait for an agent", registry=registry
+        )
+        self.oldest_wait = Gauge(
+            "unique_cs_oldest_wait_seconds", "How long the longest waiting one waits", registry=registry
+        )
         self.sessions = Gauge("unique_cs_sessions", "Sessions with a connection", registry=registry)
         self.queue_bytes = Gauge(
             "unique_cs_queue_bytes", "Bytes waiting in all connections", registry=registry

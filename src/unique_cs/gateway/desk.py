@@ -30,7 +30,7 @@ class Desk:
 
     def __init__(self, hub: Subscriber) -> None:
         self._hub = hub
-        self._waiting: dict[int, dict[int, None]] = {}
+        self._waiting: dict[int, dict[int, int]] = {}
         self._window: dict[int, dict[int, None]] = {}
         self._assigned: dict[int, dict[int, None]] = {}
         self._place: dict[int, tuple[int, int]] = {}
@@ -41,7 +41,7 @@ class Desk:
     def restore(self, listed: list[tuple[int, int, int, int]]) -> None:
         """Start from (conversation, inbox, assignee, waiting_since) of all that are not resolved."""
         for conversation, inbox, assignee, waiting_since in sorted(listed, key=lambda each: each[3]):
-            self._put(conversation, inbox if waiting_since else 0, assignee)
+            self._put(conversation, inbox if waiting_since else 0, assignee, waiting_since)
 
     def join(self, connection: Connection) -> None:
         """An agent's connection came."""
@@ -70,7 +70,9 @@ class Desk:
         inbox = conversation.inbox if conversation.waiting else 0
         assignee = int(conversation.assignee.id) if conversation.assignee else 0
         known_inbox, known_assignee = self._place.get(conversation.id, (0, 0))
-        self._put(conversation.id, inbox or known_inbox, assignee or known_assignee)
+        self._put(
+            conversation.id, inbox or known_inbox, assignee or known_assignee, conversation.waiting_since
+        )
         for connection in self._entitled(conversation):
             self._hub.join_live(connection, conversation, seq - 1)
 
@@ -79,7 +81,7 @@ class Desk:
         resolved = conversation.status == "resolved"
         inbox = conversation.inbox if conversation.waiting and not resolved else 0
         assignee = int(conversation.assignee.id) if conversation.assignee and not resolved else 0
-        self._put(conversation.id, inbox, assignee)
+        self._put(conversation.id, inbox, assignee, conversation.waiting_since)
         entitled = self._entitled(conversation)
         for subscription in conversation.listeners:
             connection = subscription.connection
@@ -101,21 +103,21 @@ class Desk:
         for connection in self._agents:
             self._hub.join_live(connection, conversation, conversation.durable)
 
-    def _put(self, conversation: int, inbox: int, assignee: int) -> None:
+    def _put(self, conversation: int, inbox: int, assignee: int, since: int) -> None:
         old_inbox, old_assignee = self._place.pop(conversation, (0, 0))
         if old_inbox and old_inbox != inbox:
             self._stop_waiting(conversation, old_inbox)
         if old_assignee and old_assignee != assignee:
             self._assigned[old_assignee].pop(conversation, None)
         if inbox:
-            self._wait(conversation, inbox)
+            self._wait(conversation, inbox, since)
         if assignee:
             self._assigned.setdefault(assignee, {})[conversation] = None
         if inbox or assignee:
             self._place[conversation] = (inbox, assignee)
 
-    def _wait(self, conversation: int, inbox: int) -> None:
-        self._waiting.setdefault(inbox, {})[conversation] = None
+    def _wait(self, conversation: int, inbox: int, since: int) -> None:
+        self._waiting.setdefault(inbox, {}).setdefault(conversation, since)
         window = self._window.setdefault(inbox, {})
         if len(window) < WINDOW:
             window[conversation] = None
@@ -130,6 +132,16 @@ class Desk:
                     window[following] = None
                     self.wanted.append(following)
                     break
+
+    @property
+    def agents(self) -> int:
+        """Open connections of agents."""
+        return len(self._agents)
+
+    def waits(self) -> tuple[int, int]:
+        """How many conversations wait, and since when (ms) the longest does; 0 where none waits."""
+        begun = [next(iter(waiting.values())) for waiting in self._waiting.values() if waiting]
+        return sum(map(len, self._waiting.values())), min(begun, default=0)
 
     def counts(self) -> list[tuple[int, int]]:
         """(inbox, waiting) of the inboxes whose count changed since the last call."""

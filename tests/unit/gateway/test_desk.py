@@ -8,6 +8,7 @@ from tests.support.node import Frame, House
 from unique_cs.actions import conversations
 from unique_cs.domain.events import Named
 from unique_cs.gateway import desk
+from unique_cs.telemetry import metrics
 
 
 async def act(house: House, name: str, step: str, conversation: str, *values: Any) -> None:
@@ -200,3 +201,28 @@ async def test_longest_waiting(house: House, monkeypatch: pytest.MonkeyPatch) ->
     talks["cho"][0].say(3)
     await house.settle()
     assert [frame["seq"] for frame in agent.take("event")] == [4]
+
+
+async def test_the_gauges_say_how_many_wait_and_for_how_long(house: House) -> None:
+    """They follow what is said and done, and a restart."""
+
+    def shown() -> tuple[float, ...]:
+        house.node.each_second()
+        names = ("unique_cs_agents", "unique_cs_waiting_conversations", "unique_cs_oldest_wait_seconds")
+        return tuple(metrics.registry.get_sample_value(name) or 0.0 for name in names)
+
+    assert shown() == (0, 0, 0)
+    _, first = await house.talk(name="ann")
+    await house.advance(20)
+    visitor, _ = await house.talk(name="ben")
+    assert shown() == (0, 2, 20)
+    await house.staff("bob")
+    await act(house, "bob", "assign", first, named(house, "bob"))
+    await house.advance(5)
+    visitor.say(2)
+    await house.settle()
+    assert shown() == (1, 1, 5)
+    await house.restart()
+    await house.advance(5)
+    assert shown() == (0, 1, 10)
+    assert metrics.registry.get_sample_value("unique_cs_connection_limit") == 100_000
