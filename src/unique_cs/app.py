@@ -214,6 +214,7 @@ class App:
                 ("cold tier", self._check_cold),
                 ("gateway", self._check_gateway),
             ],
+            metrics_token=settings.metrics_token,
             max_body=settings.max_frame,
             max_text=settings.max_text,
             requests_per_ip=settings.requests_per_ip if settings.rate_limits else None,

@@ -34,6 +34,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     owner_password: str = ""
     inbox_key: str = ""
     log_level: str = "info"
+    metrics_token: str = ""
     rate_limits: bool = True
     echo: bool = False
     max_frame: Annotated[int, Meta(ge=1_024, le=1_048_576)] = 65_536

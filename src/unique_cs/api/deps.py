@@ -34,7 +34,8 @@ class Deps(Struct, frozen=True):
     """Everything that routes need.
 
     `caught_up` waits until what is durable now can be found in the archive, at most so many seconds.
-    `metrics` gives the page of Prometheus. `requests_per_ip` is a rate a second; None is no limit.
+    `metrics` gives the page of Prometheus, to whoever has `metrics_token` too; empty: no such token.
+    `requests_per_ip` is a rate a second; None is no limit.
     """
 
     timeline: Timeline
@@ -49,6 +50,7 @@ class Deps(Struct, frozen=True):
     caught_up: Callable[[float], Awaitable[None]]
     metrics: Callable[[], bytes]
     parts: Sequence[Part] = ()
+    metrics_token: str = ""
     max_body: int = 65_536
     max_text: int = 8_000
     requests_per_ip: int | None = None

@@ -153,6 +153,15 @@ async def test_details_are_for_this_machine_and_for_agents() -> None:
         assert (await harness.caller(address="::1").get("/metrics")).status_code == 200
 
 
+async def test_prometheus_has_a_token_of_its_own() -> None:
+    async with opened(parts=[("hot tier", working)], metrics_token="scrape") as harness:
+        prometheus = from_elsewhere(harness, "scrape")
+        assert (await prometheus.get("/metrics")).text == "metric 1\n"
+        assert "parts" in (await prometheus.get("/readyz")).json()
+        assert (await prometheus.call("GET", "conversations")).status_code == 401
+        assert is_problem(await from_elsewhere(harness, "scrap").get("/metrics"), 401, "unauthorized")
+
+
 @pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "via", "x-real-ip"])
 async def test_what_a_proxy_on_this_machine_forwards_is_not_local(harness: Harness, name: str) -> None:
     answer = await harness.anyone.get("/metrics", headers={name: "192.0.2.7"})
