@@ -11,11 +11,12 @@ COMPILE = (
 
 
 def main() -> None:
-    """Write the three locks; the one for development keeps the versions of the one for running."""
+    """Write the locks; the one for development keeps the versions of the one for running."""
     run(*COMPILE, "pyproject.toml", "--group", "build", "-o", "requirements.txt")
     development = ("--extra", "dev", "--group", "build", "-c", "requirements.txt")
     run(*COMPILE, "pyproject.toml", *development, "-o", "requirements-dev.txt")
-    run(*COMPILE, "--group", "node", "-o", "requirements-node.txt")
+    for group in ("node", "deploy"):
+        run(*COMPILE, "--group", group, "-o", f"requirements-{group}.txt")
 
 
 if __name__ == "__main__":
