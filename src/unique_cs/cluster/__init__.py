@@ -1,0 +1,1 @@
+"""What nodes share through Redis: the log, sessions, leases, presence and signals."""

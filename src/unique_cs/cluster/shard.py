@@ -1,0 +1,187 @@
+"""The Redis server that holds the installation: one server, or the master that Sentinel or a cluster names.
+
+All keys begin with one hash tag, so in Redis Cluster they lie on one shard. A server is known by its
+`run_id`: one that was started again, or that took over, is another, and what it holds has to be checked.
+"""
+
+import asyncio
+from typing import Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from unique_cs.errors import SettingsError, StorageUnavailable
+
+TAG: Final = "{ucs}"
+"""The hash tag of every key."""
+
+PORT: Final = 6379
+SENTINEL_PORT: Final = 26379
+SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "redis+cluster")
+TIMEOUT_S: Final = 5.0
+MAX_CONNECTIONS: Final = 64
+
+Address = tuple[str, int]
+Failure = (RedisError, OSError, asyncio.TimeoutError)
+"""What a call may raise when the server is away: its outcome is unknown."""
+
+
+class Shard:
+    """Where the keys are now. `open` finds and connects; after a failure call it again.
+
+    `client` gives up connections to the server of this `run_id` only: one to a later server fails.
+    """
+
+    def __init__(self, url: str) -> None:
+        """`url`: redis://, rediss://, redis+sentinel://host,host/service or redis+cluster://host,host."""
+        self._url = _parse(url)
+        self._secrets = _secrets(self._url)
+        self._opening = asyncio.Lock()
+        self._pool: ConnectionPool | None = None
+        self.run_id = ""
+
+    @property
+    def client(self) -> Redis:
+        """Commands to the server. Raises `StorageUnavailable` while there is none."""
+        if self._pool is None:
+            raise StorageUnavailable("Redis is away")
+        return Redis(connection_pool=self._pool)
+
+    async def open(self, failed: str = "") -> str:
+        """Return the `run_id` of the server that has the keys now; raises one of `Failure`.
+
+        `failed` is the server that the caller lost: others who lost it meanwhile share one attempt.
+        """
+        async with self._opening:
+            if self.run_id and failed != self.run_id:
+                return self.run_id
+            await self.close()
+            host, port = await self._locate()
+            self._pool = pool = self._make_pool(host, port)
+            try:
+                self.run_id = await self._identify(pool)
+            except BaseException:
+                await self.close()
+                raise
+            return self.run_id
+
+    async def close(self) -> None:
+        """Close every connection."""
+        pool, self._pool, self.run_id = self._pool, None, ""
+        if pool is not None:
+            await pool.disconnect()
+
+    def _make_pool(self, host: str, port: int) -> ConnectionPool:
+        secure = self._url.scheme == "rediss"
+        return ConnectionPool(
+            connection_class=SSLConnection if secure else Connection,
+            host=host,
+            port=port,
+            max_connections=MAX_CONNECTIONS,
+            redis_connect_func=self._check,
+            **_link(self._secrets),
+        )
+
+    async def _identify(self, pool: ConnectionPool) -> str:
+        client = Redis(connection_pool=pool)
+        facts = await client.info("server")
+        role = (await client.info("replication"))["role"]
+        if role != "master":
+            raise RedisConnectionError("the Redis server is a replica")
+        return str(facts["run_id"])
+
+    async def _check(self, connection: Any) -> None:
+        """Called for each new connection: it must lead to the server that is known."""
+        await connection.on_connect()
+        if not self.run_id:
+            return
+        await connection.send_command("INFO", "server")
+        facts = await connection.read_response()
+        text = facts.decode() if isinstance(facts, bytes) else str(facts)
+        if f"run_id:{self.run_id}" not in text:
+            raise RedisConnectionError("the Redis server was started again or is another")
+
+    async def _locate(self) -> Address:
+        seeds = _seeds(self._url)
+        if self._url.scheme == "redis+sentinel":
+            return await self._ask_sentinels(seeds)
+        if self._url.scheme == "redis+cluster":
+            return await self._ask_cluster(seeds)
+        return seeds[0]
+
+    async def _ask_sentinels(self, seeds: list[Address]) -> Address:
+        sentinel = Sentinel(seeds, sentinel_kwargs=_link({}))  # type: ignore[no-untyped-call]
+        try:
+            host, port = await sentinel.discover_master(self._url.path.strip("/") or "mymaster")
+        finally:
+            for each in sentinel.sentinels:
+                await each.aclose()
+        return str(host), int(port)
+
+    async def _ask_cluster(self, seeds: list[Address]) -> Address:
+        error: Exception = RedisConnectionError("no node of the Redis cluster answered")
+        for host, port in seeds:
+            client = Redis(host=host, port=port, **_link(self._secrets))
+            try:
+                slots = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+                return _owner(slots, host)
+            except Failure as failure:
+                error = failure
+            finally:
+                await client.aclose()
+        raise error
+
+
+def _owner(slots: Any, asked: str) -> Address:
+    """The master of the tag's slot, out of the answer to CLUSTER SLOTS."""
+    wanted = key_slot(TAG.encode())
+    for first, last, master, *_ in slots:
+        if int(first) <= wanted <= int(last):
+            host = master[0].decode() if isinstance(master[0], bytes) else str(master[0])
+            return host or asked, int(master[1])
+    raise RedisConnectionError("no node of the Redis cluster has our keys")
+
+
+def _link(secrets: dict[str, Any]) -> dict[str, Any]:
+    """How every connection is made: no silent repeats, since an outcome may be unknown."""
+    limits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "socket_keepalive": True}
+    return {**limits, **secrets, "retry": Retry(NoBackoff(), 0), "protocol": 2}
+
+
+def _parse(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES or not parts.netloc.rpartition("@")[2]:
+        raise SettingsError(f"UNIQUE_CS_REDIS_URL begins with one of {', '.join(SCHEMES)} and names a host")
+    try:
+        _seeds(parts)
+        _secrets(parts)
+    except ValueError as error:
+        raise SettingsError(f"UNIQUE_CS_REDIS_URL can't be used: {error}") from error
+    return parts
+
+
+def _seeds(url: SplitResult) -> list[Address]:
+    default = SENTINEL_PORT if url.scheme == "redis+sentinel" else PORT
+    parts = [urlsplit(f"//{each}") for each in url.netloc.rpartition("@")[2].split(",")]
+    return [(part.hostname or "localhost", part.port or default) for part in parts]
+
+
+def _secrets(url: SplitResult) -> dict[str, Any]:
+    """User, password and database of the URL."""
+    user, _, password = url.netloc.rpartition("@")[0].partition(":")
+    found: dict[str, Any] = {}
+    if user:
+        found["username"] = unquote(user)
+    if password:
+        found["password"] = unquote(password)
+    path = url.path.strip("/")
+    if path and url.scheme in ("redis", "rediss"):
+        found["db"] = int(path)
+    return found
