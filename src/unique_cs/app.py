@@ -37,11 +37,13 @@ from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
 from unique_cs.gateway.server import HttpServer, listen
 from unique_cs.gateway.transports import mqtt_endpoint
 from unique_cs.gateway.transports.http_stream import HttpStream
+from unique_cs.gateway.transports.mqtt_bridge import open_bridge
 from unique_cs.gateway.transports.websocket import WebSocketTransport, choose_subprotocol
 from unique_cs.jobs.watch import Watch
 from unique_cs.node import Node
 from unique_cs.protocol.handshake import Refusal, UpgradeRequest
 from unique_cs.storage.archive import SqlArchive
+from unique_cs.storage.cold import archive_file, bind, open_cold
 from unique_cs.storage.hot import RocksHot
 from unique_cs.storage.installation import renew_epoch
 from unique_cs.storage.records import SqlRecords
@@ -92,6 +94,7 @@ class App:
         self._auth = self._make_auth()
         self._gateway = node.open_gateway(self._auth.authenticate, _limits(settings), random.SystemRandom())
         self._mqtt = mqtt_endpoint.Endpoint(self._gateway)
+        self._bridge = open_bridge(self._gateway, settings.mqtt_bridge_url)
         self._server = self._make_server(sockets)
         self.port: int = sockets[0].getsockname()[1]
         self.made: FirstStart | None = None
@@ -104,7 +107,8 @@ class App:
         mqtt_sockets = _mqtt_sockets(settings)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         hot = _open_hot(settings)
-        database = await Database.open(settings.data_dir / "archive.sqlite")
+        database = await open_cold(settings.data_dir, settings.database_url)
+        await bind(hot, database)
         node = Node(hot, SqlArchive(database), SystemClock())
         app = cls(settings, database, await SqlRecords.open(database), node, sockets)
         app.made = await first_start(
@@ -245,6 +249,8 @@ class App:
             node.timeline.is_live,
         )
         node.start(_trim_now_and_then(trimmer))
+        if self._bridge is not None:
+            node.start(self._bridge.run())
 
     def _watch_disk(self) -> None:
         free, total = self._node.hot.space()
@@ -258,6 +264,8 @@ class App:
         self._server.stop_accepting()
         self._mqtt.stop_accepting()
         await self._gateway.drain(seconds)
+        if self._bridge is not None:
+            await self._bridge.flush(seconds)
         await self._server.close(seconds)
         await self._node.close()
         await self._database.close()
@@ -278,10 +286,9 @@ async def serve(settings: Settings, announce: Callable[[App], None]) -> None:
 
 async def reset_password(settings: Settings, email: str) -> str:
     """Give an agent a random password and end its logins; return it. For an owner who lost theirs."""
-    path = settings.data_dir / "archive.sqlite"
-    if not path.exists():
+    if not settings.database_url and not archive_file(settings.data_dir).exists():
         raise SettingsError(f"{PREFIX}DATA_DIR {settings.data_dir} holds no installation")
-    database = await Database.open(path)
+    database = await open_cold(settings.data_dir, settings.database_url)
     try:
         records = await SqlRecords.open(database)
         agent = records.agent_by_email(email)
@@ -307,12 +314,9 @@ def new_epoch(settings: Settings) -> str:
 
 def _warn(settings: Settings) -> None:
     """Say what was asked for and is not safe, or not there."""
-    for name in ("redis_url", "database_url"):
-        if getattr(settings, name):
-            # Data would lie elsewhere than the operator believes.
-            raise SettingsError(
-                f"{PREFIX}{name.upper()} is set, and this version has the embedded stores only"
-            )
+    if settings.redis_url:
+        # Data would lie elsewhere than the operator believes.
+        raise SettingsError(f"{PREFIX}REDIS_URL is set, and this version runs as one node only")
     if settings.grpc_port not in (0, Settings().grpc_port):
         log.warning("this version has no gRPC listener", setting=f"{PREFIX}GRPC_PORT")
     if settings.echo:

@@ -7,24 +7,24 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.support.databases import database_of
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.ports import Archive, ArchivedEvent, Contact, ConversationQuery, ConversationRow, Stored
 from unique_cs.storage.archive import CHUNK, SqlArchive
 from unique_cs.storage.archive_memory import MemoryArchive
-from unique_cs.storage.sql import Database
+from unique_cs.storage.sqlite import SqliteDatabase
 
 TALK = 10**17
 SESSION = bytes(range(16))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "mariadb"])
 async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Archive]:
     if request.param == "memory":
         yield MemoryArchive()
         return
-    database = await Database.open(tmp_path / "archive.sqlite")
-    yield SqlArchive(database)
-    await database.close()
+    async with database_of(request, tmp_path) as database:
+        yield SqlArchive(database)
 
 
 def event(seq: int, conversation: int = TALK, event_id: int | None = None) -> ArchivedEvent:
@@ -193,10 +193,10 @@ async def test_contacts_are_replaced(archive: Archive) -> None:
 
 async def test_sqlite_keeps_all_of_it_across_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "archive.sqlite"
-    database = await Database.open(path)
+    database = await SqliteDatabase.open(path)
     await SqlArchive(database).store(5, [event(1)], [ROW], [])
     await database.close()
-    database = await Database.open(path)
+    database = await SqliteDatabase.open(path)
     archive = SqlArchive(database)
     assert await archive.cursor() == 5
     assert await archive.events(TALK, 0, 9, 9, True) == [event(1).stored]

@@ -1,6 +1,7 @@
 """The cold tier in SQL: the record of all events, and what lists and searches of conversations need."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ CHUNK = BulkInsert.ROWS
 """Events of one statement."""
 
 _RELAY = 1
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _place = tuple_(events_table.c.conversation, events_table.c.seq)
 _stored = (
     events_table.c.seq,
@@ -179,9 +181,17 @@ def _matches(text: str) -> ColumnElement[bool]:
     visible = (table.contact_name, table.last_text)
     about = (person.name, person.email, person.identifier)
     contact = select(person.id).where(
-        person.id == table.contact, or_(*(column.icontains(text, autoescape=True) for column in about))
+        person.id == table.contact, or_(*(_contains(column, text) for column in about))
     )
-    found = [*(column.icontains(text, autoescape=True) for column in visible), contact.exists()]
+    found = [*(_contains(column, text) for column in visible), contact.exists()]
     number = parse(text)
     # A part of an id means nothing to anybody, and would be found in many.
     return or_(*found, table.id == number) if 0 < number < 2**63 else or_(*found)
+
+
+def _contains(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """`column` contains `text` without regard to the case of ASCII letters."""
+    # MySQL folds the case of all letters, SQLite that of ASCII: others have to be there as they were given.
+    cased = [part for part in _NOT_ASCII.findall(text) if part.lower() != part or part.upper() != part]
+    exact = [column.contains(part, autoescape=True) for part in cased]
+    return and_(column.icontains(text, autoescape=True), *exact)

@@ -1,9 +1,10 @@
 """Inboxes, agents and their logins in SQL. Inboxes and agents are held in memory: all requests need them."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
-from msgspec.structs import asdict, astuple
+from msgspec.structs import asdict
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -12,9 +13,11 @@ from unique_cs.storage.schema import agents as agents_table
 from unique_cs.storage.schema import inboxes as inboxes_table
 from unique_cs.storage.schema import installation as installation_table
 from unique_cs.storage.schema import logins as logins_table
-from unique_cs.storage.sql import BulkInsert, Database
+from unique_cs.storage.sql import Database
 
 _FIRST_START = "first_start"
+# Locked while an agent is added: no unique key knows of two spellings of one e-mail.
+_ADDING = select(installation_table).where(installation_table.c.name == "agents").with_for_update()
 
 
 class SqlRecords:
@@ -22,8 +25,8 @@ class SqlRecords:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._save_agent = BulkInsert(agents_table, database.dialect, replace=True)
-        self._save_inbox = BulkInsert(inboxes_table, database.dialect, replace=True)
+        # What is held in memory changes in the order in which it was committed.
+        self._changing = asyncio.Lock()
         self._inboxes: dict[int, Inbox] = {}
         self._agents: dict[int, Agent] = {}
 
@@ -72,47 +75,53 @@ class SqlRecords:
         wanted = agent.email.casefold()
 
         def transaction(connection: Connection) -> bool:
+            connection.execute(_ADDING).all()
             taken = connection.execute(select(agents_table.c.email)).scalars()
             if any(email.casefold() == wanted for email in taken):
                 return False
             connection.execute(insert(agents_table).values(asdict(agent)))
             return True
 
-        added = await self._database.write(transaction)
-        if added:
-            self._agents[agent.id] = agent
+        async with self._changing:
+            added = await self._database.write(transaction)
+            if added:
+                self._agents[agent.id] = agent
         return added
 
     async def change_agent(self, agent: int, change: Callable[[Agent], Agent]) -> Agent | None:
         """Store what `change` makes of the agent and return it; None if there is no such agent."""
 
         def transaction(connection: Connection) -> Agent | None:
-            row = connection.execute(select(agents_table).where(agents_table.c.id == agent)).first()
+            mine = agents_table.c.id == agent
+            row = connection.execute(select(agents_table).where(mine).with_for_update()).first()
             if row is None:
                 return None
             changed = change(Agent(*row))
-            self._save_agent.run(connection, [astuple(changed)])
+            connection.execute(update(agents_table).where(mine).values(asdict(changed)))
             return changed
 
-        changed = await self._database.write(transaction)
-        if changed is not None:
-            self._agents[agent] = changed
+        async with self._changing:
+            changed = await self._database.write(transaction)
+            if changed is not None:
+                self._agents[agent] = changed
         return changed
 
     async def change_inbox(self, inbox: int, change: Callable[[Inbox], Inbox]) -> Inbox | None:
         """Store what `change` makes of the inbox and return it; None if there is no such inbox."""
 
         def transaction(connection: Connection) -> Inbox | None:
-            row = connection.execute(select(inboxes_table).where(inboxes_table.c.id == inbox)).first()
+            mine = inboxes_table.c.id == inbox
+            row = connection.execute(select(inboxes_table).where(mine).with_for_update()).first()
             if row is None:
                 return None
             changed = change(_inbox(*row))
-            self._save_inbox.run(connection, [tuple(_inbox_values(changed).values())])
+            connection.execute(update(inboxes_table).where(mine).values(_inbox_values(changed)))
             return changed
 
-        changed = await self._database.write(transaction)
-        if changed is not None:
-            self._inboxes[inbox] = changed
+        async with self._changing:
+            changed = await self._database.write(transaction)
+            if changed is not None:
+                self._inboxes[inbox] = changed
         return changed
 
     async def first_start(self, owner: Agent, inbox: Inbox) -> bool:
@@ -167,7 +176,7 @@ class SqlRecords:
         theirs = (logins_table.c.agent == agent) & (logins_table.c.id != keep)
 
         def transaction(connection: Connection) -> list[Login]:
-            found = select(logins_table).where(theirs).order_by(logins_table.c.id.desc())
+            found = select(logins_table).where(theirs).order_by(logins_table.c.id.desc()).with_for_update()
             rows = connection.execute(found).all()
             connection.execute(delete(logins_table).where(theirs))
             return [Login(*row) for row in rows]

@@ -9,7 +9,7 @@ from msgspec import Struct
 from unique_cs.domain.body import text_of
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import MESSAGE_CREATED
-from unique_cs.errors import Code, UniqueCsError
+from unique_cs.errors import Code, OutcomeUnknown, UniqueCsError
 from unique_cs.ports import Archive, ArchivedEvent, Contact, Contacts, ConversationRow
 from unique_cs.storage import keys, rows
 from unique_cs.storage.hot import Hot
@@ -67,10 +67,10 @@ class Relay:
                     await self._find_place()
                     known = True
                 full = await self.move()
-            except UniqueCsError as error:
-                self._stop(error)
-                return
             except Exception as error:  # noqa: BLE001  # whatever it is, it is tried again
+                if _is_final(error):
+                    self._stop(error)
+                    return
                 log.warning("relay failed, trying again", error=repr(error))
                 known = False
                 await asyncio.sleep(RETRY_S)
@@ -85,10 +85,10 @@ class Relay:
         if self.lag < 0:
             raise UniqueCsError(Code.INTERNAL, "the hot tier is older than the archive")
 
-    def _stop(self, error: UniqueCsError) -> None:
-        self.stopped = error.message
+    def _stop(self, error: Exception) -> None:
+        self.stopped = str(error)
         metrics.relay_stopped.set(1)
-        log.error("relay stopped: the tiers diverge", error=error.message, cursor=self.cursor)
+        log.error("relay stopped: the tiers diverge", error=self.stopped, cursor=self.cursor)
 
     async def _gather(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -172,6 +172,15 @@ class Relay:
                     await self._moved.wait_for(lambda: self.cursor >= target or bool(self.stopped))
             except TimeoutError:
                 return
+
+
+def _is_final(error: Exception) -> bool:
+    """The tiers diverge; a store that is away, or whose answer was lost, is another matter."""
+    return (
+        isinstance(error, UniqueCsError)
+        and error.retry_after_ms is None
+        and not isinstance(error, OutcomeUnknown)
+    )
 
 
 def _references(groups: list[tuple[bytes, bytes]]) -> tuple[list[tuple[int, int]], set[int]]:

@@ -20,9 +20,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The revision of `migrations/` that makes this schema."""
 
 metadata = MetaData(
@@ -37,7 +38,17 @@ metadata = MetaData(
 Big: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite")
 # MySQL takes the length to choose its type; without one it ends at 64 KiB, and a frame may be longer.
 Frame: Final = LargeBinary(2**24 - 1)
-_MYSQL: Final[dict[str, Any]] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+Long: Final = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+Key16: Final = LargeBinary(16).with_variant(mysql.VARBINARY(16), "mysql")
+# Text is compared byte by byte, trailing blanks included, as SQLite does.
+_MYSQL: Final[dict[str, Any]] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_0900_bin",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+}
 
 
 def _id() -> Column[int]:
@@ -54,9 +65,9 @@ inboxes = Table(
     _id(),
     _required("name", String(300)),
     _required("key", String(64)),
-    _required("identity_secret", Text()),
+    _required("identity_secret", Long),
     _required("identity_algorithm", String(16)),
-    _required("allowed_origins", Text()),
+    _required("allowed_origins", Long),
     UniqueConstraint("key"),
     **_MYSQL,
 )
@@ -97,8 +108,8 @@ contacts = Table(
     _required("name", String(300)),
     _required("email", String(320)),
     _required("identifier", String(300)),
-    _required("attributes", Text()),
-    _required("visit", Text()),
+    _required("attributes", Long),
+    _required("visit", Long),
     _required("blocked", Boolean()),
     _required("created_at", Big),
     Index(None, "inbox", "identifier"),
@@ -137,7 +148,7 @@ events = Table(
     _required("time", Big),
     _required("name", String(64)),
     _required("visibility", SmallInteger()),
-    _required("session", LargeBinary(16)),
+    _required("session", Key16),
     _required("n", Big),
     _required("frame", Frame),
     PrimaryKeyConstraint("conversation", "seq"),
@@ -156,6 +167,6 @@ installation = Table(
     "installation",
     metadata,
     Column("name", String(64), primary_key=True),
-    _required("value", Text()),
+    _required("value", Long),
     **_MYSQL,
 )

@@ -1,95 +1,34 @@
-"""The SQL database of an installation. Statements run in threads: one writes, a few read.
+"""The SQL database of an installation: one interface over SQLite and MySQL, and the writing of many rows.
 
-A driver that hands each step of a statement to its thread and back pays for that with the interpreter's
-lock: beside a busy event loop each step waits its turn. So a whole transaction is one function that runs in
-the thread, and rows are written by statements of hundreds: a step of SQLite does not hold the lock.
+Work is a function of a SQLAlchemy connection: the same functions run in a thread on SQLite (`sqlite.py`) and
+in a greenlet on MySQL (`mysql.py`).
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event
-from sqlalchemy.dialects.sqlite import insert
-
-from unique_cs.storage.migrate import migrate
+from sqlalchemy import Connection, Dialect, Insert, Table, UniqueConstraint, func
+from sqlalchemy.dialects import mysql, sqlite
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
-_READERS = 2
-_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    # A commit is on the disk when it returns: the hot tier drops what the cold one has.
-    "PRAGMA synchronous=FULL",
-    "PRAGMA busy_timeout=5000",
-    "PRAGMA cache_size=-16000",
-    "PRAGMA wal_autocheckpoint=4000",
-)
 
+class Database(Protocol):
+    """A database of the present schema.
 
-class Database:
-    """One SQLite file. Make it with `open`."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._writer = ThreadPoolExecutor(1, "sql-writer")
-        self._readers = ThreadPoolExecutor(_READERS, "sql-reader")
-
-    @classmethod
-    async def open(cls, path: Path) -> "Database":
-        """Open or make the file and bring its schema up to date."""
-        # Without an isolation level the driver leaves BEGIN to us: its own comes late and spares DDL.
-        engine = create_engine(
-            URL.create("sqlite", database=str(path)),
-            pool_size=_READERS + 1,
-            max_overflow=0,
-            # Errors end up in logs; values are tokens' hashes and people's words.
-            hide_parameters=True,
-            connect_args={"isolation_level": None, "cached_statements": 16},
-        )
-        event.listen(engine, "connect", _prepare)
-        database = cls(engine)
-        await database.write(migrate)
-        return database
+    `write` runs one transaction: on return all of it is durable; after an exception nothing is stored, except
+    that `OutcomeUnknown` means what it says. `read` runs queries that see what was committed. Both may run
+    the function again from its beginning, so it must not change anything but the database. They raise
+    `StorageUnavailable` while the database can't be reached.
+    """
 
     @property
-    def dialect(self) -> Dialect:
-        """What statements are compiled for."""
-        return self._engine.dialect
-
-    async def write(self, transaction: Callable[[Connection], T]) -> T:
-        """Run one transaction: on return all of it is on the disk; after an exception, nothing."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, transaction)
-
-    async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run queries."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, query)
-
-    def _write(self, transaction: Callable[[Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            return transaction(connection)
-
-    def _read(self, query: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection:
-            return query(connection)
-
-    async def close(self) -> None:
-        """Finish what runs and close every connection."""
-        for pool in (self._writer, self._readers):
-            await asyncio.to_thread(pool.shutdown)
-        self._engine.dispose()
-
-
-def _prepare(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
+    def dialect(self) -> Dialect: ...
+    async def write(self, transaction: Callable[[Connection], T]) -> T: ...
+    async def read(self, query: Callable[[Connection], T]) -> T: ...
+    async def close(self) -> None: ...
 
 
 class BulkInsert:
@@ -100,24 +39,75 @@ class BulkInsert:
     """
 
     ROWS = 1_000
-    """Rows of a statement. SQLite binds at most 32,766 values; binding holds the interpreter's lock."""
+    """Rows of a statement on SQLite. It binds at most 32,766 values; binding holds the interpreter's lock."""
+
+    MYSQL_ROWS = 250
+    """Rows of a statement on MySQL. The driver writes the values into the text on the event loop."""
+
+    MYSQL_BYTES = 1 << 20
+    """Bytes of values of a statement on MySQL; escaped they may be twice as many."""
 
     def __init__(self, table: Table, dialect: Dialect, *, replace: bool = False, newer: str = "") -> None:
-        names = table.columns.keys()
-        statement = insert(table).values(dict.fromkeys(names))
-        if replace or newer:
-            given = statement.excluded
-            statement = statement.on_conflict_do_update(
-                index_elements=list(table.primary_key),
-                set_={name: given[name] for name in names},
-                where=given[newer] >= table.c[newer] if newer else None,
-            )
-        self._row = f"({', '.join('?' * len(names))})"
+        self._on_mysql = dialect.name == "mysql"
+        make = _mysql_insert if self._on_mysql else _sqlite_insert
+        statement = make(table, replace=replace, newer=newer)
+        mark = "%s" if self._on_mysql else "?"
+        self._row = f"({', '.join([mark] * len(table.columns))})"
         self._before, _, self._after = str(statement.compile(dialect=dialect)).partition(self._row)
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Insert rows that hold every column, in the table's order."""
-        for start in range(0, len(rows), self.ROWS):
-            part = rows[start : start + self.ROWS]
+        for part in self._parts(rows):
             text = self._before + ", ".join([self._row] * len(part)) + self._after
             connection.exec_driver_sql(text, tuple(chain.from_iterable(part)))
+
+    def _parts(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+        if self._on_mysql:
+            return _within(rows, self.MYSQL_ROWS, self.MYSQL_BYTES)
+        return (rows[start : start + self.ROWS] for start in range(0, len(rows), self.ROWS))
+
+
+def _within(rows: Sequence[Row], most: int, most_bytes: int) -> Iterator[Sequence[Row]]:
+    """Cut rows into parts of at most `most` rows and, unless one row alone has more, `most_bytes`."""
+    start, size = 0, 0
+    for number, row in enumerate(rows):
+        length = sum(len(value) if isinstance(value, (str, bytes)) else 8 for value in row)
+        if number > start and (number - start == most or size + length > most_bytes):
+            yield rows[start:number]
+            start, size = number, 0
+        size += length
+    if rows:
+        yield rows[start:]
+
+
+def _sqlite_insert(table: Table, *, replace: bool, newer: str) -> Insert:
+    names = table.columns.keys()
+    statement = sqlite.insert(table).values(dict.fromkeys(names))
+    if not replace and not newer:
+        return statement
+    given = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={name: given[name] for name in names},
+        where=given[newer] >= table.c[newer] if newer else None,
+    )
+
+
+def _mysql_insert(table: Table, *, replace: bool, newer: str) -> Insert:
+    names = table.columns.keys()
+    statement = mysql.insert(table).values(dict.fromkeys(names))
+    if not replace and not newer:
+        return statement
+    if any(isinstance(each, UniqueConstraint) for each in table.constraints):
+        # ON DUPLICATE KEY looks at every unique key: it would write over another row, and say nothing.
+        raise ValueError(f"{table.name} has unique keys beside its primary key")
+    given, key = statement.inserted, set(table.primary_key.columns.keys())
+    changed = [name for name in names if name not in key]
+    if not newer:
+        return statement.on_duplicate_key_update([(name, given[name]) for name in changed])
+    # Assignments take effect from left to right, so the column that decides comes last.
+    changed = [name for name in changed if name != newer] + [newer]
+    is_newer = given[newer] >= table.c[newer]
+    return statement.on_duplicate_key_update(
+        [(name, func.if_(is_newer, given[name], table.c[name])) for name in changed]
+    )

@@ -8,12 +8,12 @@ import pytest
 from tests.unit.api.harness import PASSWORD, Harness, is_problem, opened
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.records import SqlRecords
-from unique_cs.storage.sql import Database
+from unique_cs.storage.sqlite import SqliteDatabase
 
 
 @pytest.fixture
 async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
-    database = await Database.open(tmp_path / "archive.sqlite")
+    database = await SqliteDatabase.open(tmp_path / "archive.sqlite")
     records = await SqlRecords.open(database)
     async with opened(archive=SqlArchive(database), records=records) as made:
         yield made

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateTable
 
 from unique_cs.storage.migrate import FOLDER, migrate, revision_of
 from unique_cs.storage.schema import HEAD, metadata
-from unique_cs.storage.sql import Database
+from unique_cs.storage.sqlite import SqliteDatabase
 
 
 def test_head_is_the_newest_revision_and_there_is_one_line_of_them() -> None:
@@ -41,11 +41,11 @@ async def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr("alembic.operations.Operations.create_index", fail)
         with pytest.raises(OSError, match="power failure"):
-            await Database.open(path)
+            await SqliteDatabase.open(path)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
     connection.close()
-    await (await Database.open(path)).close()
+    await (await SqliteDatabase.open(path)).close()
 
 
 def test_the_schema_suits_mysql() -> None:
@@ -63,8 +63,8 @@ def test_the_schema_suits_mysql() -> None:
 
 def test_opening_a_current_database_does_not_import_alembic(tmp_path: Path) -> None:
     program = (
-        "import asyncio, sys; from pathlib import Path; from unique_cs.storage.sql import Database\n"
-        "async def main(): await (await Database.open(Path(sys.argv[1]))).close()\n"
+        "import asyncio, sys; from pathlib import Path; from unique_cs.storage.sqlite import SqliteDatabase\n"
+        "async def main(): await (await SqliteDatabase.open(Path(sys.argv[1]))).close()\n"
         "asyncio.run(main()); print('alembic' in sys.modules)"
     )
     path = str(tmp_path / "archive.sqlite")
