@@ -20,6 +20,7 @@ usage: unique-cs COMMAND
   serve         run the server; settings come from the environment (docs/reference/settings.md)
   bench         measure what one node of this machine holds (bench --help)
   check-config  read the settings and say what is wrong with them
+  health        ask the server that has these settings whether it is alive; exit status 0 or 1
   reset-password EMAIL
                 give an agent a new random password and print it; then restart the server
   new-epoch     after a backup was restored: let clients that are ahead of it read everything again
@@ -87,6 +88,14 @@ def _check_config() -> int:
     return 0
 
 
+def _health() -> int:
+    from unique_cs.probe import probe
+
+    fault = probe(read_settings(os.environ))
+    sys.stdout.write(f"{fault or 'alive'}\n")
+    return int(bool(fault))
+
+
 def _reset_password(arguments: list[str]) -> int:
     from unique_cs.app import reset_password
 
@@ -126,6 +135,7 @@ _COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
     "serve": _alone(_serve),
     "bench": _bench,
     "check-config": _alone(_check_config),
+    "health": _alone(_health),
     "reset-password": _reset_password,
     "new-epoch": _alone(_new_epoch),
     "version": _alone(_version),

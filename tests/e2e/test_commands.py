@@ -38,13 +38,13 @@ def test_help_lists_every_command() -> None:
     assert command().returncode == 2
     done = command("--help")
     assert done.returncode == 0
-    for name in ("serve", "bench", "check-config", "reset-password", "new-epoch", "version"):
+    for name in ("serve", "bench", "check-config", "health", "reset-password", "new-epoch", "version"):
         assert name in done.stderr
 
 
 def test_an_argument_too_many_is_refused() -> None:
     """A command that takes no arguments does nothing when it is given one."""
-    for verb in ("serve", "check-config", "new-epoch", "version"):
+    for verb in ("serve", "check-config", "health", "new-epoch", "version"):
         assert command(verb, "--fast").returncode == 2
 
 
@@ -87,3 +87,14 @@ async def test_a_lost_password_is_reset(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
         assert await _status(server.url, OWNER_PASSWORD) == 401
         assert await _status(server.url, password) == 200
+
+
+async def test_health_asks_the_running_server(tmp_path: Path) -> None:
+    """Alive with status 0; nobody there, or somebody who says no such page, with status 1."""
+    async with running(tmp_path) as server:
+        settings = {"UNIQUE_CS_HTTP_PORT": str(server.port), "UNIQUE_CS_HOST": "0.0.0.0"}
+        done = command("health", **settings)
+        assert (done.returncode, done.stdout) == (0, "alive\n")
+    done = command("health", **settings)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{server.port} does not answer" in done.stdout
