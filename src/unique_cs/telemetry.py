@@ -10,6 +10,21 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 _LATENCY = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
+class BridgeMetrics:
+    """Those of the MQTT bridge."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.connected = Gauge(
+            "unique_cs_mqtt_bridge_connected", "1 while the MQTT broker is there", registry=registry
+        )
+        self.connections = Gauge(
+            "unique_cs_mqtt_bridge_connections", "Connections through the MQTT broker", registry=registry
+        )
+        self.ignored = Counter(
+            "unique_cs_mqtt_bridge_ignored", "MQTT messages that were no client's", registry=registry
+        )
+
+
 class Metrics:
     """Every metric of a process. Label children are made once: looking one up costs more than counting."""
 
@@ -44,6 +59,16 @@ class Metrics:
             buckets=(1, 5, 20, 50, 100, 500, 2000),
             registry=registry,
         )
+        self.batch_size = Histogram(
+            "unique_cs_redis_batch",
+            "Items of one call to Redis",
+            buckets=(1, 5, 20, 50, 100, 200, 500),
+            registry=registry,
+        )
+        self.redis_connected = Gauge(
+            "unique_cs_redis_connected", "1 while the log in Redis is being followed", registry=registry
+        )
+        self.generation = Gauge("unique_cs_generation", "Counter of the open generation", registry=registry)
         self.connections = Gauge("unique_cs_connections", "Open connections", registry=registry)
         self.connection_limit = Gauge(
             "unique_cs_connection_limit", "Connections that may be open", registry=registry
@@ -72,6 +97,7 @@ class Metrics:
         self.free_bytes = Gauge(
             "unique_cs_disk_free_bytes", "Free space of the data folder", registry=registry
         )
+        self.bridge = BridgeMetrics(registry)
 
     def counted_in(self) -> int:
         """Messages that came in since the start."""

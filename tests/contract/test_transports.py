@@ -1,4 +1,4 @@
-"""Every road carries the same protocol: one suite over WebSocket, the HTTP fallback's two ways, and MQTT."""
+"""Every road carries the same protocol: one suite over WebSocket, the HTTP fallback, MQTT and a broker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import mqtt
 from tests.support.mqtt_client import Client, masked
+from tests.support.mqtt_lines import Broker
 from tests.support.node import House, open_house
 from tests.support.pipe import Pipe
 from unique_cs.gateway.transports.http_stream import PATH, HttpStream
@@ -99,6 +100,23 @@ class OverMqtt(Road):
 
     def vanish(self) -> None:
         self._client.pipe.lose()
+
+
+class OverBroker(Road):
+    """A client whose frames a broker carries."""
+
+    async def open(self, frame: Frame) -> None:
+        self._broker = Broker(self.house)
+        self._broker.publish("me", frame)
+
+    async def send(self, frame: Any) -> list[Frame]:
+        return await self._broker.ask("me", frame)
+
+    async def take(self) -> list[Frame]:
+        return await self._broker.down("me")
+
+    def vanish(self) -> None:
+        self._broker.lines.lose()
 
 
 class Call:
@@ -199,7 +217,7 @@ async def house() -> AsyncIterator[House]:
 
 
 Make = Callable[[House, str], Road]
-roads = pytest.mark.parametrize("make", [OverWebSocket, OverStream, OverPolls, OverMqtt])
+roads = pytest.mark.parametrize("make", [OverWebSocket, OverStream, OverPolls, OverMqtt, OverBroker])
 
 
 def say(n: int, text: str = "hello", **fields: Any) -> Frame:
@@ -270,7 +288,7 @@ async def test_resume_brings_what_was_missed(house: House, make: Make) -> None:
 
 
 @roads
-@pytest.mark.parametrize("other", [OverWebSocket, OverStream, OverMqtt])
+@pytest.mark.parametrize("other", [OverWebSocket, OverStream, OverMqtt, OverBroker])
 async def test_a_later_connection_replaces_on_any_road(house: House, make: Make, other: Make) -> None:
     """The session moves to whoever has the higher `c`; the one before hears 4409, as does a lower one."""
     road, later = make(house, await house.contact()), other(house, "ann")

@@ -11,9 +11,9 @@ from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.link import Link, Wire
 from unique_cs.protocol import close
 from unique_cs.protocol import mqtt_packets as packets
-from unique_cs.protocol.codec import JSON
+from unique_cs.protocol.codec import JSON, UNREADABLE
 
-_WIRE: Final = Wire(JSON, lambda payload: payload)
+WIRE: Final = Wire(JSON, lambda payload: payload)
 
 
 class MqttConnection(Connection):
@@ -25,7 +25,7 @@ class MqttConnection(Connection):
     __slots__ = ("_heard", "_keep_alive", "owner")
 
     def __init__(self, gateway: Gateway, link: Link, address: str) -> None:
-        super().__init__(gateway, link, _WIRE, address)
+        super().__init__(gateway, link, WIRE, address)
         self.owner: Principal | None = None
         self._heard = gateway.wheel.tick
         self._keep_alive = 0
@@ -70,18 +70,26 @@ class Asked(msgspec.Struct):
     c: Any = None
 
 
+def asked_in(payload: bytes) -> Asked | None:
+    """The frame in a payload, or None if that is no JSON object."""
+    try:
+        return _asked.decode(payload)
+    except UNREADABLE:
+        return None
+
+
 def connect_in(payload: bytes) -> Asked | None:
     """The `connect` in a payload, or None if it is anything else."""
-    try:
-        asked = _asked.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return asked if asked.type == "connect" else None
+    asked = asked_in(payload)
+    return asked if asked is not None and asked.type == "connect" else None
 
 
 def with_token(payload: bytes, token: str) -> bytes:
-    """The `connect` frame with a token."""
-    return msgspec.json.encode({**msgspec.json.decode(payload), "token": token})
+    """The `connect` frame with a token; what can't be read as a whole is left for the codec to refuse."""
+    try:
+        return msgspec.json.encode({**msgspec.json.decode(payload), "token": token})
+    except UNREADABLE:
+        return payload
 
 
 _asked: Final = msgspec.json.Decoder(Asked)
