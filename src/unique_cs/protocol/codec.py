@@ -13,6 +13,9 @@ from unique_cs.protocol.frames import ClientFrame, InvalidSend, Send, ServerFram
 
 Decoded = ClientFrame | InvalidSend
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that it cannot read; the latter two it does not count as its own."""
+
 
 class BadFrame(UniqueCsError):
     """The bytes are no frame at all: the connection ends with 4400."""
@@ -68,7 +71,7 @@ class Codec:
         """Return the frame in `payload`."""
         try:
             frame: ClientFrame = self._frame.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             return self._explain(payload, error)
         if type(frame) is Send and type(frame.body) is CustomBody:
             return self._whole(frame, payload)
@@ -78,7 +81,7 @@ class Codec:
         """The send with its `custom` body as it came, if every other codec can carry that too."""
         try:
             body = self._custom.decode(payload).body
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             return self._explain(payload, error)
         if not is_plain(body):
             return InvalidSend(frame.n, UNUSABLE_BODY)
@@ -100,7 +103,7 @@ class Codec:
     def _explain(self, payload: bytes, error: Exception) -> InvalidSend:
         try:
             shell = self._read_shell(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as worse:
+        except UNREADABLE as worse:
             raise BadFrame("a frame is an object with a type") from worse
         if shell.type not in _TYPES:
             raise UniqueCsError(Code.UNKNOWN_TYPE, f"unknown type {shell.type[:40]!r}") from error
