@@ -16,7 +16,7 @@ from unique_cs.errors import HTTP_STATUS, Code, UniqueCsError, invalid, not_foun
 from unique_cs.gateway.connection import LOW_WATER, Connection, Courier
 from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.link import Wire
-from unique_cs.protocol.codec import JSON
+from unique_cs.protocol.codec import JSON, UNREADABLE
 from unique_cs.protocol.session import Session
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -301,7 +301,7 @@ def _with_token(body: bytes, token: str) -> bytes:
     """The `connect` frame with the token of the header."""
     try:
         frame = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         frame = None
     if not isinstance(frame, dict) or frame.get("type") != "connect":
         raise UniqueCsError(Code.BAD_FRAME, "the body is a connect frame")
@@ -311,7 +311,7 @@ def _with_token(body: bytes, token: str) -> bytes:
 def _frames_in(body: bytes) -> list[bytes]:
     try:
         payloads = [bytes(raw) for raw in _raw_frames.decode(body)] if body[:1] == b"[" else [body]
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UniqueCsError(Code.BAD_FRAME, "the body is a frame or an array of frames") from error
     if len(payloads) > MAX_FRAMES:
         raise UniqueCsError(Code.TOO_LARGE, f"a request holds at most {MAX_FRAMES} frames")
@@ -321,7 +321,7 @@ def _frames_in(body: bytes) -> list[bytes]:
 def _is_subscription(payload: bytes) -> bool:
     try:
         frame = msgspec.json.decode(payload)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return isinstance(frame, dict) and frame.get("type") in {"subscribe", "unsubscribe"}
 
