@@ -114,6 +114,8 @@ class MqttTransport(asyncio.Protocol):
             log.exception("an MQTT client could not be admitted", error=repr(error))
             self._engine.refuse(packets.UNSPECIFIED)
         self._work = None
+        if self._transport.is_closing():
+            return
         self._receive(b"")
         if not self.connection.paused and not self._transport.is_closing():
             self._transport.resume_reading()
