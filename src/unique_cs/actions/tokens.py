@@ -57,8 +57,8 @@ class ContactTokens:
 
 def _decode(token: str) -> bytes:
     """Return the bytes of a contact's token; empty if it cannot be one."""
-    if not token.startswith(CONTACT_PREFIX) or len(token) != _LENGTH:
-        return b""
+    if not token.startswith(CONTACT_PREFIX) or len(token) != _LENGTH or "+" in token or "/" in token:
+        return b""  # base64 takes the letters of both of its alphabets
     try:
         return b64decode(token[len(CONTACT_PREFIX) :], b"-_", validate=True)
     except (Error, ValueError):
