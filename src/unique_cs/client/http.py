@@ -8,6 +8,7 @@ from typing import Any, Final
 import httpx2
 import msgspec
 
+from unique_cs.client.frames import judging, read_frame, read_frames
 from unique_cs.client.places import Places
 from unique_cs.client.roads import Ends
 from unique_cs.client.state import Frame
@@ -110,11 +111,12 @@ class HttpWire:
             async for line in answer.aiter_lines():
                 patience.reschedule(None)
                 if line.startswith("data:"):
-                    self._came(msgspec.json.decode(line[5:]))
+                    self._came(read_frame(line[5:]))
 
     def _came(self, frame: Frame) -> None:
         if frame["type"] == "connected":
-            self._session, self._max_frame = frame["session"], frame["max_frame"]
+            with judging(frame):
+                self._session, self._max_frame = frame["session"], int(frame["max_frame"])
         self._places.came(frame)
         self._ends.wire_received(self, frame)
         self._release()
@@ -150,8 +152,7 @@ class HttpWire:
         answer = await self._http.post(path, **self._request(body))
         if answer.is_error:
             raise _RefusedError(answer)
-        frames: list[Frame] = msgspec.json.decode(answer.content)
-        return frames
+        return read_frames(answer.content)
 
     def _request(self, body: bytes | Frame) -> dict[str, Any]:
         content = body if isinstance(body, bytes) else msgspec.json.encode({**body, "token": ""})

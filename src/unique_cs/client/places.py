@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 
+from unique_cs.client.frames import judging
 from unique_cs.client.state import Frame
 
 
@@ -29,7 +30,11 @@ class Places:
             self._at.pop(frame["conversation"], None)
 
     def came(self, frame: Frame) -> None:
-        """A frame came down the stream."""
+        """A frame came down the stream. Raises `Unreadable` where it lacks what it needs."""
+        with judging(frame):
+            self._move(frame)
+
+    def _move(self, frame: Frame) -> None:
         kind = frame["type"]
         if kind == "connected":
             self._everywhere = frame["actor"]["kind"] == "contact"
@@ -54,5 +59,6 @@ class Places:
     def _waits(self, frame: Frame) -> bool:
         if frame["type"] != "sent":
             return False
-        reached = self._at.get(frame["conversation"])
-        return self._everywhere if reached is None else reached < frame["seq"]
+        with judging(frame):
+            reached = self._at.get(frame["conversation"])
+            return self._everywhere if reached is None else bool(reached < frame["seq"])

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from unique_cs.client.closing import Backoff, Return, after_close
+from unique_cs.client.frames import Unreadable, check
 from unique_cs.client.outbox import FaultError, Outbox
 from unique_cs.client.outputs import (
     Abandoned,
@@ -148,12 +149,11 @@ class Session:
             return
         self._now = self._heard = now
         try:
+            check(frame)
             self._dispatch(frame)
             self._flush()
-        except FaultError as fault:
+        except (FaultError, Unreadable) as fault:
             self._fault(str(fault))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            self._fault(f"malformed {frame.get('type')}: {error!r}")
 
     def history_read(self, now: float, read: ReadHistory, epoch: str, events: list[Frame]) -> None:
         """REST showed the timeline that `read` asked for, oldest first."""

@@ -8,6 +8,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
+from unique_cs.client.frames import Unreadable, read_frame
 from unique_cs.client.roads import Ends
 from unique_cs.client.state import Frame
 
@@ -53,7 +54,7 @@ class WebSocketWire:
         except ConnectionClosed as closed:
             code = closed.rcvd.code if closed.rcvd is not None else None
             reason = closed.rcvd.reason if closed.rcvd is not None else "connection lost"
-        except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, EOFError) as error:
+        except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, EOFError, Unreadable) as error:
             reason = str(error)
         self._ends.wire_closed(self, code, reason)
 
@@ -63,7 +64,7 @@ class WebSocketWire:
         writer = asyncio.create_task(self._write(socket))
         try:
             while True:
-                self._ends.wire_received(self, msgspec.json.decode(await socket.recv()))
+                self._ends.wire_received(self, read_frame(await socket.recv()))
         finally:
             writer.cancel()
 
