@@ -45,6 +45,10 @@ class Pipe(asyncio.Transport):
 
     # asyncio's
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return (self._address, 1) if name == "peername" else default
 
