@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unique_cs.errors import StorageUnavailable
 from unique_cs.storage.hot import Hot, RocksHot
 from unique_cs.storage.hot_memory import MemoryHot
 
@@ -142,6 +143,39 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     first.close()
 
 
+def refuses_to_be_read(hot: Hot) -> None:
+    """A store that is away says so in words that a client may hear."""
+    for read in (lambda: hot.get(b"a"), lambda: hot.get_many([b"a"]), lambda: hot.scan(b"a", b"z", 9)):
+        with pytest.raises(StorageUnavailable) as raised:
+            read()
+        assert raised.value.retry_after_ms
+
+
+def test_a_store_that_stays_away_can_be_closed(tmp_path: Path) -> None:
+    """`close` after a `reopen` that failed does nothing."""
+    folder = tmp_path / "hot"
+    hot = RocksHot(folder)
+    folder.rename(tmp_path / "away")
+    folder.write_bytes(b"no folder")
+    with pytest.raises(Exception, match=r"."):
+        hot.reopen()
+    hot.close()
+
+
+def test_memory_is_away_too() -> None:
+    """The memory twin refuses to be read after a `reopen` that failed, until one succeeds."""
+    hot = MemoryHot()
+    fill(hot, b"a")
+    hot.flush()
+    hot.fail = OSError("no")
+    with pytest.raises(OSError, match="no"):
+        hot.reopen()
+    refuses_to_be_read(hot)
+    hot.fail = None
+    hot.reopen()
+    assert hot.get(b"a") == b"a"
+
+
 def test_reopen_is_tried_again(tmp_path: Path) -> None:
     """A `reopen` that failed, because the disk was away, succeeds once it is back."""
     folder = tmp_path / "hot"
@@ -153,6 +187,7 @@ def test_reopen_is_tried_again(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(Exception, match=r"."):
             hot.reopen()
+        refuses_to_be_read(hot)
     folder.unlink()
     away.rename(folder)
     hot.reopen()

@@ -4,9 +4,11 @@ import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NoReturn, Protocol
 
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
+
+from unique_cs.errors import StorageUnavailable
 
 BLOCK_CACHE = 1 << 20
 
@@ -15,8 +17,9 @@ class Hot(Protocol):
     """An ordered byte map. A batch survives a crash once a later `flush` returned.
 
     `write` applies puts, then deletes, atomically. An exception from `write` or `flush` leaves the outcome of
-    everything since the last good `flush` unknown: `reopen` and read. `flush` blocks and is called in a
-    worker thread; the rest is called on the event loop.
+    everything since the last good `flush` unknown: `reopen` and read. While that goes on, and after it
+    failed, reads raise `StorageUnavailable`. `flush` and `reopen` block and are called in a worker thread;
+    the rest is called on the event loop.
     """
 
     def write(self, puts: Sequence[tuple[bytes, bytes]], deletes: Sequence[bytes] = ()) -> None: ...
@@ -31,6 +34,15 @@ class Hot(Protocol):
     def close(self) -> None: ...
 
 
+class _Away:
+    """In the place of a database that is being opened again."""
+
+    def _refuse(self, *args: Any, **options: Any) -> NoReturn:
+        raise StorageUnavailable("the store is being opened again")
+
+    get = write = iter = flush_wal = _refuse
+
+
 class RocksHot:
     """`Hot` on RocksDB. One process at a time: a second one fails to open the folder."""
 
@@ -39,7 +51,7 @@ class RocksHot:
         self._folder = folder
         self._options = WriteOptions()
         self._options.sync = False
-        self._db = self._open()
+        self._db: Rdict | _Away = self._open()
 
     def _open(self) -> Rdict:
         options = Options(raw_mode=True)
@@ -99,12 +111,15 @@ class RocksHot:
 
     def reopen(self) -> None:
         """Close and open again: what is read afterwards is what the disk has. Repeat it until it succeeds."""
-        # A store that failed says so once more while it closes.
-        with contextlib.suppress(Exception):
-            self._db.close()
+        failed, self._db = self._db, _Away()
+        if isinstance(failed, Rdict):
+            # A store that failed says so once more while it closes.
+            with contextlib.suppress(Exception):
+                failed.close()
         self._db = self._open()
 
     def close(self) -> None:
         """Flush and release the folder."""
-        self._db.flush_wal(True)
-        self._db.close()
+        if isinstance(self._db, Rdict):
+            self._db.flush_wal(True)
+            self._db.close()

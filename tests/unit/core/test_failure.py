@@ -91,6 +91,9 @@ async def test_while_the_store_is_away(house: House) -> None:
     assert goodbye["after_ms"] > 0
     await house.advance(5)
     assert house.node.timeline.group.refusal
+    for read in (house.node.contacts.contact(1), house.node.timeline.newest_open(1)):
+        with pytest.raises(StorageUnavailable):
+            await read
     house.disk.fail = None
     await house.advance(2)
     await recovered(house)
