@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from secrets import token_bytes, token_hex
+from time import gmtime
 
-from unique_cs.domain.ids import CeilingReached, Snowflake
-from unique_cs.errors import StorageUnavailable
+from unique_cs.domain.ids import EPOCH_MS, CeilingReached, Snowflake
+from unique_cs.errors import Code, StorageUnavailable, UniqueCsError
 from unique_cs.ports import Clock
 from unique_cs.storage import keys
 from unique_cs.storage.group import GroupCommit
@@ -46,7 +47,10 @@ class IdSource:
     """Ids of this node. The ceiling is stored ahead of use, so a restart or a set-back clock repeats none."""
 
     def __init__(self, hot: Hot, clock: Clock, node: int = 0) -> None:
-        """Raises the stored ceiling durably before it returns."""
+        """Raises the stored ceiling durably before it returns; `internal` where the clock is not set."""
+        if clock.now_ms() < EPOCH_MS:
+            year = gmtime(clock.now_ms() // 1000).tm_year
+            raise UniqueCsError(Code.INTERNAL, f"the clock of this machine says {year}; set it, then start")
         stored = hot.get(keys.fact("ceiling"))
         floor = int.from_bytes(stored, "big") if stored else 0
         self._clock = clock

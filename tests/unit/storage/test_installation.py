@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.node import FakeClock, TestDisk
-from unique_cs.domain.ids import time_ms
-from unique_cs.errors import StorageUnavailable
+from unique_cs.domain.ids import EPOCH_MS, time_ms
+from unique_cs.errors import StorageUnavailable, UniqueCsError
 from unique_cs.ports import Entry
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot_memory import MemoryHot
@@ -42,6 +42,16 @@ def test_restart_repeats_nothing() -> None:
             assert made > last
             last = made
         disk = disk.after_power_failure()
+
+
+def test_a_clock_that_is_not_set_is_refused() -> None:
+    """Ids begin in 2024: before that a start says what is wrong."""
+    disk, clock = TestDisk(), FakeClock()
+    clock.wall_ms = -clock.now_ms()
+    with pytest.raises(UniqueCsError, match="1970"):
+        IdSource(disk, clock)
+    clock.wall_ms += EPOCH_MS + 1_000
+    assert IdSource(disk, clock).next(clock.now_ms()) > 0
 
 
 async def test_ceiling() -> None:
