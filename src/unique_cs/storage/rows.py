@@ -1,6 +1,7 @@
 """Rows of the hot tier: what lies under the keys of `storage/keys.py`."""
 
 import sys
+from functools import lru_cache
 from struct import Struct as Layout
 from typing import Final
 
@@ -18,8 +19,6 @@ _cursor: Final = Layout(">QQ")
 _index: Final = Layout(">QQQ")
 
 NO_SESSION: Final = bytes(16)
-
-_inboxes: Final[dict[int, int]] = {}
 
 
 class StateRow(Struct, array_like=True):
@@ -88,9 +87,7 @@ def state_row(conversation: Conversation) -> bytes:
 def read_state(conversation_id: int, row: bytes) -> Conversation:
     """The inverse of `state_row`; the caller sets the heads."""
     state = _state_decoder.decode(row)
-    # Equal numbers are one object: tens of thousands of idle conversations are held.
-    inbox = _inboxes.setdefault(state.inbox, state.inbox)
-    conversation = Conversation(conversation_id, inbox, state.contact)
+    conversation = Conversation(conversation_id, _shared(state.inbox), state.contact)
     conversation.status = sys.intern(state.status)
     conversation.assignee = state.assignee
     conversation.labels = state.labels
@@ -99,6 +96,12 @@ def read_state(conversation_id: int, row: bytes) -> Conversation:
     since_opened = state.waiting_since == state.created_at
     conversation.waiting_since = state.created_at if since_opened else state.waiting_since
     return conversation
+
+
+@lru_cache(1_024)
+def _shared(inbox: int) -> int:
+    """One object for equal numbers: tens of thousands of idle conversations are held."""
+    return inbox
 
 
 def read_session(row: bytes) -> SessionRow:
