@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +51,7 @@ class World:
         store: MemoryStore | None = None,
         roads: Sequence[Road] | Choice = ("websocket",),
         url: str | None = None,
+        addresses: Mapping[Road, str] | None = None,
     ) -> "Person":
         """A recorded client, connected by now, for whoever `rest` is signed in as."""
         assert rest.token is not None
@@ -64,6 +65,7 @@ class World:
             store=store or MemoryStore(),
             settings=settings,
             roads=roads,
+            addresses=addresses,
         )
         await self._stack.enter_async_context(client)
         await until(lambda: any(isinstance(item, Connected) for item in recorder.told))

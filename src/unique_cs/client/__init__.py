@@ -1,6 +1,6 @@
 """A client of protocol version 1, written from the protocol's page and nothing of the server.
 
-`Session` is the protocol without I/O; `Client` runs one over WebSocket, or HTTP where that is blocked.
+`Session` is the protocol without I/O; `Client` runs one over WebSocket, HTTP where that is blocked, or MQTT.
 """
 
 from unique_cs.client.client import Answer, Client

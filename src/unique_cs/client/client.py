@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
 
 from unique_cs.client.http import HttpWire, PollWire
+from unique_cs.client.mqtt import MqttWire
 from unique_cs.client.outputs import (
     Abandoned,
     Connected,
@@ -29,7 +30,12 @@ from unique_cs.client.websocket import WebSocketWire
 Answer = Sent | Refused | Abandoned
 Listener = Callable[[Output], None]
 
-_FACTORIES: dict[Road, Factory] = {"websocket": WebSocketWire, "http": HttpWire, "poll": PollWire}
+_FACTORIES: dict[Road, Factory] = {
+    "websocket": WebSocketWire,
+    "http": HttpWire,
+    "poll": PollWire,
+    "mqtt": MqttWire,
+}
 
 
 class Client:
@@ -47,15 +53,18 @@ class Client:
         settings: Settings | None = None,
         listener: Listener | None = None,
         roads: Sequence[Road] | Choice = ROADS,
+        addresses: Mapping[Road, str] | None = None,
     ) -> None:
         """`url` is the server's HTTP address, for example `http://127.0.0.1:8080`.
 
-        `roads` are tried in order: the next one where the one before does not get through.
+        `roads` are tried in order: the next one where the one before does not get through. `addresses` are
+        those of roads that begin elsewhere: `mqtt` at `mqtt://host:1883`, or at a broker.
         """
         self.session = Session(token, store or MemoryStore(), settings)
         self.rest = Rest(url, token)
         self._url = url
         self._roads = roads if isinstance(roads, Choice) else Choice(roads)
+        self._addresses = addresses or {}
         self._listener = listener or (lambda _: None)
         self._answers: deque[asyncio.Future[Answer] | None] = deque([None] * self.session.unanswered)
         self._wire: Wire | None = None
@@ -125,7 +134,8 @@ class Client:
                 if self._wire is not None:
                     self._wire.write(frame)
             case Open():
-                self._wire = _FACTORIES[self._roads.take(self._loop.time())](self, self._url)
+                road = self._roads.take(self._loop.time())
+                self._wire = _FACTORIES[road](self, self._addresses.get(road, self._url))
                 self._spawn(self._wire.run())
             case Drop():
                 wire, self._wire = self._wire, None

@@ -5,9 +5,10 @@ from typing import Final, Literal, Protocol
 
 from unique_cs.client.state import Frame
 
-Road = Literal["websocket", "http", "poll"]
+Road = Literal["websocket", "http", "poll", "mqtt"]
 
 ROADS: Final[tuple[Road, ...]] = ("websocket", "http", "poll")
+"""What a client tries unless it is told otherwise."""
 
 TRIES: Final = 3
 """Failed attempts on the first road before the next one is tried; each other road has one."""
