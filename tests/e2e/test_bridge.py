@@ -1,0 +1,251 @@
+"""Through a real Mosquitto: devices on a company's broker, which is killed under load."""
+
+import asyncio
+import json
+import random
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from tests.support.mosquitto import SECRET, Mosquitto, mosquitto
+from tests.support.world import Person, World, answered, inhabited, running, until
+from unique_cs.bench.process import ServerError, ServerProcess
+from unique_cs.client import Connected, Phase, Rest, Sent
+
+Frame = dict[str, Any]
+DEADLINE = 10.0
+TEXT = {"kind": "text", "text": "hello"}
+CONNECTED = "unique_cs_mqtt_bridge_connected"
+
+
+@asynccontextmanager
+async def bridged(folder: Path, *users: str) -> AsyncIterator[tuple[Mosquitto, ServerProcess, World]]:
+    """A broker, a server that has joined it, and people."""
+    async with (
+        mosquitto(folder / "broker", *users) as broker,
+        running(folder, rate_limits="off", mqtt_bridge_url=broker.bridge_url) as server,
+        inhabited(server) as town,
+    ):
+        await joined(server)
+        yield broker, server, town
+
+
+async def joined(server: ServerProcess, value: float = 1) -> None:
+    """Wait until the bridge is there, or gone."""
+    async with asyncio.timeout(DEADLINE):
+        while (await server.metrics())[CONNECTED] != value:
+            await asyncio.sleep(0.05)
+
+
+class Device:
+    """Some MQTT client on the broker."""
+
+    def __init__(self, client: aiomqtt.Client, name: str) -> None:
+        self.client = client
+        self.topic = f"ucs/v1/{name}/"
+        self._messages = client.messages
+
+    async def send(self, **frame: Any) -> None:
+        await self.client.publish(self.topic + "up", json.dumps(frame), qos=1)
+
+    async def next(self) -> Frame:
+        """The next frame that came down."""
+        message = await asyncio.wait_for(anext(self._messages), DEADLINE)
+        assert isinstance(message.payload, bytes)
+        frame: Frame = json.loads(message.payload)
+        return frame
+
+    async def until(self, kind: str) -> Frame:
+        """The next frame of this type."""
+        while True:
+            frame = await self.next()
+            if frame["type"] == kind:
+                return frame
+
+
+@asynccontextmanager
+async def device(
+    broker: Mosquitto, name: str, version: aiomqtt.ProtocolVersion = aiomqtt.ProtocolVersion.V5
+) -> AsyncIterator[Device]:
+    """A device that has subscribed to its `down`."""
+    async with aiomqtt.Client(
+        "127.0.0.1", broker.port, username=name, password=SECRET, identifier=name, protocol=version
+    ) as client:
+        await client.subscribe(f"ucs/v1/{name}/down", qos=1)
+        yield Device(client, name)
+
+
+@pytest.mark.parametrize("version", [aiomqtt.ProtocolVersion.V311, aiomqtt.ProtocolVersion.V5])
+async def test_a_device_talks_with_an_agent(tmp_path: Path, version: aiomqtt.ProtocolVersion) -> None:
+    """Both ways, whichever MQTT the device speaks; then the session moves to a WebSocket."""
+    async with bridged(tmp_path, "till") as (broker, _, town):
+        owner, rest = await town.owner(), await town.contact("mia")
+        async with device(broker, "till", version) as till:
+            await till.send(type="connect", token=rest.token, c=1)
+            connected = await till.until("connected")
+            await till.send(type="send", n=1, body=TEXT)
+            sent = await till.until("sent")
+            await until(lambda: "hello" in owner.texts(sent["conversation"]))
+            await answered([owner.say("welcome", sent["conversation"])])
+            assert (await till.until("event"))["data"]["body"]["text"] == "welcome"
+            raw = await town.raw()
+            await raw.send({"type": "connect", "token": rest.token, "session": connected["session"], "c": 2})
+            assert (await till.until("close"))["code"] == 4409
+
+
+async def test_two_devices_and_a_wrong_token(tmp_path: Path) -> None:
+    async with bridged(tmp_path, "one", "two") as (broker, _, town):
+        ann, eve = await town.contact("ann"), await town.contact("eve")
+        async with device(broker, "one") as one, device(broker, "two") as two:
+            await two.send(type="connect", token="wrong")
+            assert (await two.until("close"))["code"] == 4401
+            await one.send(type="connect", token=ann.token)
+            await two.send(type="connect", token=eve.token)
+            names = [(await each.until("connected"))["actor"]["name"] for each in (one, two)]
+            assert names == ["ann", "eve"]
+            # Another actor on the topic of the first, as on a broker without rules: nobody notices.
+            await one.send(type="connect", token=eve.token)
+            await one.send(type="ping")
+            assert (await one.next())["type"] == "pong"
+            await one.send(type="connect", token=ann.token)
+            assert (await one.next())["type"] == "connected"
+
+
+async def test_the_rules_of_the_guide_keep_devices_apart(tmp_path: Path) -> None:
+    async with bridged(tmp_path, "one", "two") as (broker, server, town):
+        ann = await town.contact("ann")
+        async with device(broker, "one") as one, device(broker, "two") as two:
+            await two.client.subscribe("ucs/v1/+/down", qos=1)
+            await two.client.subscribe("ucs/v1/one/down", qos=1)
+            await one.send(type="connect", token=ann.token)
+            await one.until("connected")
+            await two.client.publish("ucs/v1/one/up", json.dumps({"type": "close"}), qos=1)
+            await two.client.publish("ucs/v1/one/down", json.dumps({"type": "close"}), qos=1)
+            await two.send(type="ping")
+            assert (await two.next())["code"] == 4500
+            await one.send(type="ping")
+            assert (await one.next())["type"] == "pong"
+        with pytest.raises(aiomqtt.MqttError, match="authori"):
+            async with aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5):
+                raise AssertionError("anybody gets in")
+        assert (await server.metrics())["unique_cs_mqtt_bridge_connections"] == 1
+
+
+async def test_garbage_is_ignored(tmp_path: Path) -> None:
+    """10,000 messages of nobody cost memory of nobody, and others are served."""
+    async with bridged(tmp_path, "till", "noise") as (broker, server, town):
+        rest, resident = await town.contact("mia"), server.resident()
+        async with device(broker, "noise") as noise, device(broker, "till") as till:
+            await till.send(type="connect", token=rest.token)
+            await till.until("connected")
+            rng = random.Random(1)
+            for _ in range(200):
+                payloads = [
+                    rng.choice((b"", b"\xff" * 100, b"{}", b'{"type":', b"x" * 9_000)) for _ in range(50)
+                ]
+                await asyncio.gather(
+                    *(noise.client.publish("ucs/v1/noise/up", payload, qos=1) for payload in payloads)
+                )
+            await till.send(type="send", n=1, body=TEXT)
+            await till.until("sent")
+        metrics = await server.metrics()
+        assert metrics["unique_cs_mqtt_bridge_ignored_total"] >= 10_000
+        assert server.resident() - resident < 32 << 20
+
+
+async def test_a_server_that_was_started_again_calls_its_devices(tmp_path: Path) -> None:
+    """Their first frame after a `kill -9` is answered with `close`, and the session goes on."""
+    async with bridged(tmp_path, "till") as (broker, server, town):
+        rest = await town.contact("mia")
+        async with device(broker, "till") as till:
+            await till.send(type="connect", token=rest.token, c=1)
+            session = (await till.until("connected"))["session"]
+            await till.send(type="send", n=1, body=TEXT)
+            sent = await till.until("sent")
+            await server.kill()
+            await server.start()
+            await joined(server)
+            await till.send(type="ping")
+            assert (await till.until("close"))["code"] == 4500
+            await till.send(type="connect", token=rest.token, session=session, c=2)
+            assert (await till.until("connected"))["resumed"]
+            await till.send(type="send", n=1, body=TEXT)
+            assert (await till.until("sent"))["id"] == sent["id"]
+
+
+async def test_a_stop_is_announced(tmp_path: Path) -> None:
+    async with mosquitto(tmp_path / "broker", "till") as broker:
+        async with (
+            running(tmp_path, mqtt_bridge_url=broker.bridge_url) as server,
+            inhabited(server) as town,
+        ):
+            await joined(server)
+            rest = await town.contact("mia")
+            async with device(broker, "till") as till:
+                await till.send(type="connect", token=rest.token)
+                await till.until("connected")
+                stopping = asyncio.ensure_future(server.stop())
+                assert (await till.until("close"))["code"] == 4503
+                assert await stopping == 0
+        assert SECRET not in server.log.read_text()
+
+
+async def test_the_server_is_ready_without_the_broker(tmp_path: Path) -> None:
+    async with bridged(tmp_path, "till") as (broker, server, _):
+        await broker.end()
+        await joined(server, 0)
+        assert await server.status("/readyz") == 200
+        assert "no MQTT broker" in server.log.read_text()
+        await broker.start()
+        await joined(server)
+
+
+async def test_an_address_that_is_none_ends_the_start(tmp_path: Path) -> None:
+    for url in ("mqtt://:hidden@", "redis://u:hidden@host", "mqtt://u:hidden@host:port"):
+        server = ServerProcess(tmp_path / "data", environ={"UNIQUE_CS_MQTT_BRIDGE_URL": url})
+        with pytest.raises(ServerError, match="UNIQUE_CS_MQTT_BRIDGE_URL"):
+            await server.start()
+        assert "hidden" not in server.log.read_text()
+
+
+async def test_the_broker_is_killed_under_load(tmp_path: Path) -> None:
+    """Three devices and an agent, all through the broker: nothing is lost, doubled or reordered."""
+    async with bridged(tmp_path, "ann", "eve", "bob", "desk") as (broker, server, town):
+
+        async def person(name: str, rest: Rest, *, contact: bool = True) -> Person:
+            addresses = {"mqtt": broker.url(name)}
+            return await town.client(name, rest, contact=contact, roads=("mqtt",), addresses=addresses)  # type: ignore[arg-type]
+
+        desk = await person("desk", await town.agent(), contact=False)
+        visitors = [await person(name, await town.contact(name)) for name in ("ann", "eve", "bob")]
+        firsts = await answered([visitor.say(f"first {i}") for i, visitor in enumerate(visitors)])
+        await until(lambda: {first.conversation for first in firsts} <= desk.recorder.positions().keys())
+        sends: list[asyncio.Future[object]] = []
+
+        async def talk() -> None:
+            for i in range(10_000):
+                for number, visitor in enumerate(visitors):
+                    sends.append(visitor.say(f"v{number}.{i}"))
+                    sends.append(desk.say(f"d{number}.{i}", firsts[number].conversation))
+                await asyncio.sleep(0.02)
+
+        talking = asyncio.create_task(talk())
+        for _ in range(3):
+            await asyncio.sleep(1)
+            await broker.kill()
+            await asyncio.sleep(0.3)
+            await broker.start()
+            await joined(server)
+            await until(lambda: all(each.session.phase is Phase.LIVE for each in (desk, *visitors)), 20)
+        talking.cancel()
+        answers = await answered(sends, 30)
+        assert all(isinstance(answer, Sent) for answer in answers)
+        connects = [sum(isinstance(item, Connected) for item in each.recorder.told) for each in visitors]
+        sys.stdout.write(f"{len(answers)} messages, 3 kills, connected {connects} times\n")
+        assert min(connects) >= 4
+        assert await town.verdict() == []
