@@ -4,28 +4,51 @@ import asyncio
 import random
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from tests.support.mosquitto import mosquitto
 from tests.support.world import Person, World, answered, inhabited, running, until
+from unique_cs.bench.process import ServerProcess, free_port
 from unique_cs.client import Connected, Phase, Road, Sent
-from unique_cs.client.roads import ROADS, Choice
+from unique_cs.client.roads import Choice
 
 KILLS = 3
+ALL: tuple[Road, ...] = get_args(Road)
+Addresses = Mapping[Road, str]
+
+
+@asynccontextmanager
+async def served(folder: Path, mqtt: str) -> AsyncIterator[tuple[ServerProcess, dict[str, Addresses]]]:
+    """A server, and where ann and the owner find its roads; `mqtt` is its `port`, or a `broker`."""
+    port = free_port()
+    if mqtt == "port":
+        # The owner has no address: it goes over MQTT in a WebSocket.
+        async with running(folder, rate_limits="off", mqtt_port=str(port)) as server:
+            yield server, {"ann": {"mqtt": f"mqtt://127.0.0.1:{port}"}, "owner": {}}
+        return
+    async with (
+        mosquitto(folder / "broker", "ann", "owner") as broker,
+        running(folder, rate_limits="off", mqtt_bridge_url=broker.bridge_url) as server,
+    ):
+        yield server, {name: {"mqtt": broker.url(name)} for name in ("ann", "owner")}
 
 
 class Dice(Choice):
     """Throws for each attempt, and counts the attempts that were answered."""
 
     def __init__(self, seed: int) -> None:
-        super().__init__(ROADS)
+        super().__init__(ALL)
         self._rng = random.Random(seed)
-        self._taken: Road = ROADS[0]
+        self._taken: Road = ALL[0]
         self.worked: Counter[Road] = Counter()
 
     def take(self, now: float) -> Road:
-        self._taken = self._rng.choice(ROADS)
+        self._taken = self._rng.choice(ALL)
         return self._taken
 
     def connected(self) -> None:
@@ -37,7 +60,7 @@ def heard(person: Person, speaker: str) -> list[str]:
     return [text for text in person.texts() if text.startswith(speaker) and text != "v0"]
 
 
-@pytest.mark.parametrize("road", ["http", "poll"])
+@pytest.mark.parametrize("road", ["http", "poll", "mqtt"])
 async def test_both_hear_each_other_in_order(tmp_path: Path, road: Road) -> None:
     """A talk of a contact and an agent over one road, with sends in flight on both sides."""
     async with running(tmp_path, rate_limits="off") as server, inhabited(server) as town:
@@ -54,11 +77,14 @@ async def test_both_hear_each_other_in_order(tmp_path: Path, road: Road) -> None
         assert await town.verdict() == []
 
 
-async def test_a_session_hops_between_the_roads_while_the_server_is_killed(tmp_path: Path) -> None:
-    async with running(tmp_path, rate_limits="off") as server, inhabited(server) as town:
+@pytest.mark.parametrize("mqtt", ["port", "broker"])
+async def test_a_session_hops_between_the_roads_while_the_server_is_killed(tmp_path: Path, mqtt: str) -> None:
+    async with served(tmp_path, mqtt) as (server, at), inhabited(server) as town:
         dice = Dice(1), Dice(2)
-        visitor = await town.client("ann", await town.contact("ann"), roads=dice[0])
-        owner = await town.client("owner", await town.agent(), contact=False, roads=dice[1])
+        visitor = await town.client("ann", await town.contact("ann"), roads=dice[0], addresses=at["ann"])
+        owner = await town.client(
+            "owner", await town.agent(), contact=False, roads=dice[1], addresses=at["owner"]
+        )
         (first,) = await answered([visitor.say("v")])
         await until(lambda: first.conversation in owner.recorder.positions())
         sends: list[asyncio.Future[object]] = []
@@ -89,7 +115,7 @@ async def _hop(town: World, people: tuple[Person, ...], dice: tuple[Dice, ...]) 
             rng.choice(people).cut()
         await town.server.kill()
         await town.server.start()
-    while any(each.worked[road] < 2 for each in dice for road in ROADS):
+    while any(each.worked[road] < 2 for each in dice for road in ALL):
         await until(lambda: all(person.session.phase is Phase.LIVE for person in people), 20)
         for person in people:
             person.cut()
