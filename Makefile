@@ -27,7 +27,7 @@ lock: ready-dev ## pin the dependencies anew
 	@$(VENV) -m scripts.lock
 
 clean: ## remove what was built and cached; data and .venv stay
-	@rm -rf site dist build src/unique_cs/api/assets web/node_modules
+	@rm -rf site dist build src/unique_cs/api/assets src/unique_cs/v1 web/node_modules
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis .cache
 
 ready:

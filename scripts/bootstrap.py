@@ -1,6 +1,6 @@
 """Make `.venv` and install what is pinned: `python3 -m scripts.bootstrap run|dev`.
 
-Any Python 3.11 or newer will do. A second call finds its stamp and returns at once.
+Any Python 3.11 or newer will do. A second call finds its stamps and is soon done.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ def main(kind: str) -> None:
     make_venv()
     # The lock for development holds all of the other, at the same versions.
     wanted = {name: digest([ROOT / lock, ROOT / "pyproject.toml"]) for name, lock in LOCKS.items()}
-    if any(is_fresh(VENV / f".installed-{name}", wanted[name]) for name in {kind, "dev"}):
-        return
-    install(LOCKS[kind])
-    (VENV / f".installed-{kind}").write_text(wanted[kind])
+    if not any(is_fresh(VENV / f".installed-{name}", wanted[name]) for name in {kind, "dev"}):
+        install(LOCKS[kind])
+        (VENV / f".installed-{kind}").write_text(wanted[kind])
+    # The editable install does this too, but is not repeated where only a definition has changed.
+    run(PYTHON, "-m", "scripts.proto")
 
 
 def make_venv() -> None:

@@ -1,5 +1,7 @@
-"""Refuse to pack a wheel or a source archive without the built web assets."""
+"""Generate the code of `proto/`, and refuse to pack without the built web assets."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ class AssetsHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Raise `RuntimeError` where a package would lack its pages."""
+        subprocess.run([sys.executable, "-m", "scripts.proto"], cwd=self.root, check=True)
         built = Path(self.root, "src", "unique_cs", "api", "assets", ".built")
         if version != "editable" and not built.is_file():
             message = "the web assets are not built: run `.venv/bin/python -m scripts.web build` first"

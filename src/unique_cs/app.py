@@ -4,8 +4,6 @@ import asyncio
 import gc
 import random
 import signal
-import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -34,12 +32,13 @@ from unique_cs.gateway.door import Accept, Admit, Upgrades
 from unique_cs.gateway.echo import admit_echo
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
-from unique_cs.gateway.server import HttpServer, listen
+from unique_cs.gateway.server import HttpServer
 from unique_cs.gateway.transports import mqtt_endpoint
 from unique_cs.gateway.transports.http_stream import HttpStream
 from unique_cs.gateway.transports.mqtt_bridge import open_bridge
 from unique_cs.gateway.transports.websocket import WebSocketTransport, choose_subprotocol
 from unique_cs.jobs.watch import Watch
+from unique_cs.listeners import Listeners, tls_context
 from unique_cs.node import Node
 from unique_cs.protocol.handshake import Refusal, UpgradeRequest
 from unique_cs.storage.archive import SqlArchive
@@ -82,7 +81,7 @@ class App:
         database: Database,
         records: SqlRecords,
         node: Node,
-        sockets: list[socket.socket],
+        listeners: Listeners,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -94,23 +93,24 @@ class App:
         self._auth = self._make_auth()
         self._gateway = node.open_gateway(self._auth.authenticate, _limits(settings), random.SystemRandom())
         self._mqtt = mqtt_endpoint.Endpoint(self._gateway)
+        self._proxies = TrustedProxies(_names(settings.trusted_proxies))
         self._bridge = open_bridge(self._gateway, settings.mqtt_bridge_url)
-        self._server = self._make_server(sockets)
-        self.port: int = sockets[0].getsockname()[1]
+        self._listeners = listeners
+        self._server = self._make_server()
+        self.port: int = listeners.http[0].getsockname()[1]
         self.made: FirstStart | None = None
 
     @classmethod
     async def start(cls, settings: Settings) -> "App":
         """Take the port, open the stores, accept. Raises `SettingsError` that says what can't be had."""
         _warn(settings)
-        sockets = _listen(settings, "http_port")
-        mqtt_sockets = _mqtt_sockets(settings)
+        listeners = Listeners(settings, _limits(settings))
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         hot = _open_hot(settings)
         database = await open_cold(settings.data_dir, settings.database_url)
         await bind(hot, database)
         node = Node(hot, SqlArchive(database), SystemClock())
-        app = cls(settings, database, await SqlRecords.open(database), node, sockets)
+        app = cls(settings, database, await SqlRecords.open(database), node, listeners)
         app.made = await first_start(
             app._records,
             app.next_id,
@@ -119,7 +119,7 @@ class App:
             inbox_key=settings.inbox_key,
         )
         await app._server.start()
-        await app._mqtt.start(mqtt_sockets, _tls(settings))
+        await listeners.start(app._gateway, app._mqtt, app._proxies, app._deps())
         app._start_jobs()
         sys.setswitchinterval(SWITCH_S)
         # What is here now stays: the collector need not look at it again.
@@ -151,19 +151,18 @@ class App:
             logins_per_minute=settings.logins_per_minute if settings.rate_limits else None,
         )
 
-    def _make_server(self, sockets: list[socket.socket]) -> HttpServer:
+    def _make_server(self) -> HttpServer:
         settings = self._settings
-        proxies = TrustedProxies(_names(settings.trusted_proxies))
         routes: dict[str, Admit] = {"/ws": self._admit, mqtt_endpoint.PATH: self._mqtt.admit}
         if settings.echo:
             routes |= {"/ws/echo": admit_echo, "/": admit_echo}
         allowed = AllowedOrigins(_names(settings.allowed_origins), self._inbox_origins)
         return HttpServer(
             Cors(self._with_fallback(create_api(self._deps())), allowed),
-            sockets,
-            Upgrades(routes, OriginPolicy(allowed, proxies), proxies),
+            self._listeners.http,
+            Upgrades(routes, OriginPolicy(allowed, self._proxies), self._proxies),
             trusted_proxies=_names(settings.trusted_proxies),
-            tls=_tls(settings),
+            tls=tls_context(settings),
         )
 
     def _inbox_origins(self) -> Iterable[str]:
@@ -263,10 +262,12 @@ class App:
         seconds = self._settings.drain_ms / 1000
         self._server.stop_accepting()
         self._mqtt.stop_accepting()
+        self._listeners.stop_accepting(seconds)
         await self._gateway.drain(seconds)
         if self._bridge is not None:
             await self._bridge.flush(seconds)
         await self._server.close(seconds)
+        await self._listeners.close()
         await self._node.close()
         await self._database.close()
         log.info("stopped")
@@ -317,33 +318,10 @@ def _warn(settings: Settings) -> None:
     if settings.redis_url:
         # Data would lie elsewhere than the operator believes.
         raise SettingsError(f"{PREFIX}REDIS_URL is set, and this version runs as one node only")
-    if settings.grpc_port not in (0, Settings().grpc_port):
-        log.warning("this version has no gRPC listener", setting=f"{PREFIX}GRPC_PORT")
     if settings.echo:
         log.warning("the echo endpoints are on; turn them off in production", setting=f"{PREFIX}ECHO")
     if not settings.rate_limits:
         log.warning("rate limits are off; turn them on in production", setting=f"{PREFIX}RATE_LIMITS")
-
-
-def _listen(settings: Settings, setting: str) -> list[socket.socket]:
-    port = getattr(settings, setting)
-    try:
-        return listen(settings.host, port)
-    except OSError as error:
-        raise SettingsError(f"{PREFIX}{setting.upper()} {port} can't be had: {error.strerror}") from error
-
-
-def _mqtt_sockets(settings: Settings) -> list[socket.socket]:
-    if not settings.mqtt_port:
-        return []
-    try:
-        return _listen(settings, "mqtt_port")
-    except SettingsError as error:
-        if settings.mqtt_port != Settings().mqtt_port:
-            raise
-        # Nobody asked for this very port, and a broker on the machine may well have it.
-        log.warning("MQTT over TCP is off", reason=error.message)
-        return []
 
 
 def _open_hot(settings: Settings) -> RocksHot:
@@ -351,19 +329,6 @@ def _open_hot(settings: Settings) -> RocksHot:
         return RocksHot(settings.data_dir / "hot")
     except Exception as error:
         raise SettingsError(f"{PREFIX}DATA_DIR {settings.data_dir} can't be opened: {error}") from error
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if not settings.tls_certificate:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
-    except OSError as error:
-        raise SettingsError(f"{PREFIX}TLS_CERTIFICATE can't be used: {error}") from error
-    return context
 
 
 def _limits(settings: Settings) -> Limits:

@@ -2,7 +2,7 @@
 
 from unique_cs.actions.messages import decide_and_append
 from unique_cs.domain import conversation as rules
-from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.conversation import Conversation, Draft
 from unique_cs.domain.events import Named
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError
@@ -17,6 +17,23 @@ async def assign(
     await decide_and_append(
         timeline, principal, conversation, lambda current: rules.decide_assign(current, assignee)
     )
+
+
+async def transfer(
+    timeline: Timeline, principal: Principal, conversation: Conversation, assignee: Named
+) -> None:
+    """Give a conversation that the actor has to another agent. Durable on return; agents only.
+
+    Raises `conflict` where the actor has it no longer.
+    """
+    _agents_only(principal)
+
+    def decide(current: Conversation) -> list[Draft]:
+        if current.assignee is None or current.assignee.id != principal.actor.id:
+            raise UniqueCsError(Code.CONFLICT, "the conversation is not yours any more")
+        return rules.decide_assign(current, assignee)
+
+    await decide_and_append(timeline, principal, conversation, decide)
 
 
 async def set_status(

@@ -83,6 +83,13 @@ async def list_conversations(
     limit: Limit = 50,
 ) -> Conversations:
     """List conversations, newest activity first. A contact sees its own only."""
+    return await find_page(deps, principal, status, assignee, inbox, q, cursor, limit)
+
+
+async def find_page(
+    deps: Deps, principal: Principal, status: str, assignee: str, inbox: str, q: str, cursor: str, limit: int
+) -> Conversations:
+    """A page of those that the caller may see and that fit what it asked for, each part empty or usable."""
     query = ConversationQuery(
         contact=principal.id if principal.is_contact else None,
         status=status or None,
@@ -156,12 +163,13 @@ async def assign(
     """Give the conversation to an agent, or to nobody. Agents only; durable with the answer."""
     wanted = strict(AssignRequest, data).agent
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
-    assignee = _agent(deps, wanted) if wanted is not None else None
+    assignee = agent_named(deps, wanted) if wanted is not None else None
     await use_cases.assign(deps.timeline, principal, conversation, assignee)
     return await view_conversation(deps, principal, conversation)
 
 
-def _agent(deps: Deps, wire_id: str) -> Named:
+def agent_named(deps: Deps, wire_id: str) -> Named:
+    """The agent that may be given conversations. Raises `not_found`."""
     agent = deps.records.agent(parse(wire_id))
     if agent is None or agent.disabled:
         raise not_found("no agent with this id can take conversations")

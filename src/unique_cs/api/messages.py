@@ -18,8 +18,8 @@ from unique_cs.domain.permission import Principal
 from unique_cs.ports import Stored, Timeline
 
 JSON = "application/json"
-_END = 2**53 - 1
-Position = Annotated[int, QueryParameter(ge=0, le=_END)]
+END = 2**53 - 1
+Position = Annotated[int, QueryParameter(ge=0, le=END)]
 
 
 class MessageRequest(Struct):
@@ -40,21 +40,16 @@ async def list_events(
     deps: Injected,
     request: AnyRequest,
     after: Position = 0,
-    before: Position = _END,
+    before: Position = END,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Response[bytes]:
     """Read a conversation's events, oldest first.
 
     With `after`, those that follow it; else the newest, below `before` if that is given.
     """
-    timeline = deps.timeline
-    conversation = await access.conversation(timeline, principal, conversation_id)
-    last = min(before - 1, conversation.durable)
-    if "after" in request.query_params:
-        frames, more = await _following(timeline, principal, conversation, after, last, limit)
-    else:
-        frames, more = await _newest(timeline, principal, conversation, last, limit)
-    epoch = msgspec.json.encode(timeline.epoch)
+    start = after if "after" in request.query_params else None
+    frames, more = await read_page(deps.timeline, principal, conversation_id, start, before, limit)
+    epoch = msgspec.json.encode(deps.timeline.epoch)
     content = b'{"epoch":%b,"events":[%b],"more":%b}' % (
         epoch,
         b",".join(frames),
@@ -64,6 +59,18 @@ async def list_events(
 
 
 Page = tuple[list[bytes], bool]
+"""Events as JSON frames, oldest first, and whether there are others beyond them."""
+
+
+async def read_page(
+    timeline: Timeline, principal: Principal, conversation_id: str, after: int | None, before: int, limit: int
+) -> Page:
+    """The visible events that follow `after`; else the newest ones below `before`."""
+    conversation = await access.conversation(timeline, principal, conversation_id)
+    last = min(before - 1, conversation.durable)
+    if after is None:
+        return await _newest(timeline, principal, conversation, last, limit)
+    return await _following(timeline, principal, conversation, after, last, limit)
 
 
 async def _newest(
