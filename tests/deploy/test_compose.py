@@ -1,0 +1,170 @@
+"""compose.yaml, read as Docker reads it."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.debian import program
+from tests.support.tools import ask, tool
+from tests.support.world import answered, inhabited, running, until
+from unique_cs.bench.process import Target, free_port
+from unique_cs.client import Road, Sent
+from unique_cs.config import PREFIX, read_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECK = """
+import json, sys
+from compose_spec import PyCompose
+try:
+    PyCompose.from_json(sys.stdin.read()).validate()
+except ValueError as error:
+    json.dump(str(error), sys.stdout)
+else:
+    json.dump("", sys.stdout)
+"""
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+):\?[^}]+\}")
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+NODES = [name for name in SERVICES if name.startswith("node-")]
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """The variables that `deploy/make-env.sh` writes."""
+    (tmp_path / "deploy").mkdir()
+    script = shutil.copy(ROOT / "deploy" / "make-env.sh", tmp_path / "deploy")
+    subprocess.run(["sh", script], check=True)
+    return dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
+
+
+def test_it_follows_the_specification() -> None:
+    assert ask(CHECK, COMPOSE) == ""
+    wrong = deepcopy(COMPOSE)
+    wrong["services"]["redis"]["imagee"] = "redis"
+    assert "imagee" in ask(CHECK, wrong)
+
+
+def test_a_linter_for_security_finds_nothing_high() -> None:
+    done = subprocess.run(
+        [tool("compose-lint"), "check", "--fail-on", "high", str(ROOT / "compose.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_script_makes_every_secret_and_keeps_those_that_are_there(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    assert set(VARIABLE.findall((ROOT / "compose.yaml").read_text())) == set(env)
+    secrets = [value for name, value in env.items() if re.search(r"_(PASSWORD|TOKEN)$", name)]
+    assert len(set(secrets)) == len(secrets) == 6
+    assert all(re.fullmatch(r"[0-9a-f]{36}", secret) for secret in secrets)
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    before = (tmp_path / ".env").read_text()
+    subprocess.run(["sh", tmp_path / "deploy" / "make-env.sh"], check=True)
+    assert (tmp_path / ".env").read_text() == before
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_a_node_has_settings_that_the_program_takes(name: str, env: dict[str, str]) -> None:
+    given = {key: VARIABLE.sub(lambda found: env[found[1]], text) for key, text in environment(name).items()}
+    settings = read_settings(given)
+    assert all(key.startswith(PREFIX) for key in given)
+    assert env["REDIS_PASSWORD"] in settings.redis_url
+    assert settings.metrics_token == env["METRICS_TOKEN"]
+    assert seconds(SERVICES[name]["stop_grace_period"]) > settings.drain_ms / 1000 + 5
+
+
+def environment(name: str) -> dict[str, str]:
+    return dict(SERVICES[name]["environment"])
+
+
+def seconds(text: str) -> int:
+    assert text.endswith("s")
+    return int(text[:-1])
+
+
+def test_one_node_is_the_bridge() -> None:
+    assert sum("UNIQUE_CS_MQTT_BRIDGE_URL" in environment(name) for name in NODES) == 1
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_is_pinned_and_a_volume_declared(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"[a-z-]+(/[a-z-]+)?:(?!latest)[\w.-]+", service["image"])
+    for volume in service.get("volumes", []):
+        source, target = volume.split(":")[:2]
+        assert (ROOT / source).exists() if source.startswith("./") else source in COMPOSE["volumes"]
+        assert target.startswith("/")
+
+
+def test_nodes_share_no_volume_and_every_volume_is_used() -> None:
+    named = [
+        volume.split(":")[0]
+        for service in SERVICES.values()
+        for volume in service.get("volumes", [])
+        if not volume.startswith("./")
+    ]
+    assert sorted(named) == sorted(COMPOSE["volumes"])
+
+
+def test_only_the_chat_is_open_to_others() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    opened = {name for name, ports in published.items() if not ports[0].startswith("127.0.0.1:")}
+    assert opened == {"balancer"}
+
+
+def test_redis_keeps_what_it_was_given() -> None:
+    words = SERVICES["redis"]["command"][-1]
+    assert "--maxmemory-policy noeviction" in words
+    assert "--appendonly yes" in words
+
+
+@asynccontextmanager
+async def balancer(folder: Path, node: int) -> AsyncIterator[str]:
+    """Run nginx with its file as it is but for addresses; yields its own."""
+    port, config = free_port(), folder / "nginx.conf"
+    text = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text().replace(" /tmp/", f" {folder}/")
+    text = re.sub(r"node-[12]:8080", f"127.0.0.1:{node}", text).replace(
+        "listen 8080", f"listen 127.0.0.1:{port}"
+    )
+    config.write_text(f"user root; daemon off;\n{text}")
+    nginx = program("nginx", "nginx-light")
+    process = await asyncio.create_subprocess_exec(nginx, "-c", str(config), "-e", str(folder / "error.log"))
+    try:
+        async with asyncio.timeout(10):
+            while await Target("127.0.0.1", port).status("/healthz") != 200:
+                await asyncio.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.parametrize("road", ["websocket", "http", "poll"])
+async def test_people_talk_through_the_balancer(tmp_path: Path, road: Road) -> None:
+    async with (
+        running(tmp_path, rate_limits="off") as server,
+        balancer(tmp_path, server.port) as url,
+        inhabited(server) as town,
+    ):
+        visitor = await town.client("ann", await town.contact("ann"), roads=(road,), url=url)
+        owner = await town.client("owner", await town.agent(), contact=False, roads=(road,), url=url)
+        (first,) = await answered([visitor.say("v0")])
+        assert isinstance(first, Sent)
+        await until(lambda: first.conversation in owner.recorder.positions())
+        await answered([owner.say("o0", first.conversation)])
+        await until(lambda: "o0" in visitor.texts())
+        assert await town.verdict() == []
