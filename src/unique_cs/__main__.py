@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from unique_cs import __version__
 from unique_cs.config import Settings, read_settings
-from unique_cs.errors import SettingsError
+from unique_cs.errors import SettingsError, UniqueCsError
 
 if TYPE_CHECKING:
     from unique_cs.app import App
@@ -23,13 +23,16 @@ usage: unique-cs COMMAND
   health        ask the server that has these settings whether it is alive; exit status 0 or 1
   reset-password EMAIL
                 give an agent a new random password and print it; then restart the server
+  migrate       bring the database to this version's schema (serve does so too when it starts)
+  move --from sqlite --to mysql
+                take the embedded archive to the database at UNIQUE_CS_DATABASE_URL
   new-epoch     after a backup was restored: let clients that are ahead of it read everything again
   version       print the version
 """
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; return the exit status (2: the call or a setting is wrong)."""
+    """Run a command; return the exit status (1: it failed; 2: the call or a setting is wrong)."""
     arguments = sys.argv[1:] if argv is None else argv
     command = _COMMANDS.get(arguments[0] if arguments else "")
     if command is None:
@@ -37,9 +40,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 2
     try:
         return command(arguments[1:])
-    except SettingsError as error:
+    except UniqueCsError as error:
         sys.stderr.write(f"unique-cs: {error}\n")
-        return 2
+        return 2 if isinstance(error, SettingsError) else 1
 
 
 def _serve() -> int:
@@ -97,7 +100,7 @@ def _health() -> int:
 
 
 def _reset_password(arguments: list[str]) -> int:
-    from unique_cs.app import reset_password
+    from unique_cs.upkeep import reset_password
 
     if len(arguments) != 1:
         sys.stderr.write(USAGE)
@@ -107,8 +110,32 @@ def _reset_password(arguments: list[str]) -> int:
     return 0
 
 
+def _migrate() -> int:
+    from unique_cs.upkeep import migrate
+
+    revision = asyncio.run(migrate(read_settings(os.environ)))
+    sys.stdout.write(f"the database is at revision {revision}\n")
+    return 0
+
+
+def _move(arguments: list[str]) -> int:
+    from unique_cs.upkeep import move_to_mysql
+
+    if arguments != ["--from", "sqlite", "--to", "mysql"]:
+        sys.stderr.write(USAGE)
+        return 2
+    asyncio.run(move_to_mysql(read_settings(os.environ), _tell))
+    sys.stdout.write("moved; start the server with the same UNIQUE_CS_DATABASE_URL\n")
+    return 0
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def _new_epoch() -> int:
-    from unique_cs.app import new_epoch
+    from unique_cs.upkeep import new_epoch
 
     sys.stdout.write(f"the epoch is now {new_epoch(read_settings(os.environ))}\n")
     return 0
@@ -137,6 +164,8 @@ _COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
     "check-config": _alone(_check_config),
     "health": _alone(_health),
     "reset-password": _reset_password,
+    "migrate": _alone(_migrate),
+    "move": _move,
     "new-epoch": _alone(_new_epoch),
     "version": _alone(_version),
 }

@@ -8,19 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from itertools import chain
-from secrets import token_urlsafe
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from litestar.types import ASGIApp
-from msgspec.structs import replace
 from prometheus_client import generate_latest
 
 from unique_cs.actions.agents import Team
 from unique_cs.actions.auth import Auth
 from unique_cs.actions.contacts import ContactPorts
 from unique_cs.actions.first_start import FirstStart, first_start
-from unique_cs.actions.passwords import Passwords, hash_password
+from unique_cs.actions.passwords import Passwords
 from unique_cs.actions.tokens import ContactTokens
 from unique_cs.api.app import create_api
 from unique_cs.api.cors import Cors
@@ -42,11 +40,9 @@ from unique_cs.listeners import Listeners, tls_context
 from unique_cs.node import Node
 from unique_cs.protocol.handshake import Refusal, UpgradeRequest
 from unique_cs.storage.archive import SqlArchive
-from unique_cs.storage.cold import archive_file, bind, open_cold
-from unique_cs.storage.hot import RocksHot
-from unique_cs.storage.installation import renew_epoch
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.sql import Database
+from unique_cs.storage.stores import bind, open_cold, open_hot
 from unique_cs.storage.trim import Trimmer
 from unique_cs.telemetry import log, metrics
 
@@ -106,7 +102,7 @@ class App:
         _warn(settings)
         listeners = Listeners(settings, _limits(settings))
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        hot = _open_hot(settings)
+        hot = open_hot(settings.data_dir)
         database = await open_cold(settings.data_dir, settings.database_url)
         await bind(hot, database)
         node = Node(hot, SqlArchive(database), SystemClock())
@@ -285,34 +281,6 @@ async def serve(settings: Settings, announce: Callable[[App], None]) -> None:
     await app.stop()
 
 
-async def reset_password(settings: Settings, email: str) -> str:
-    """Give an agent a random password and end its logins; return it. For an owner who lost theirs."""
-    if not settings.database_url and not archive_file(settings.data_dir).exists():
-        raise SettingsError(f"{PREFIX}DATA_DIR {settings.data_dir} holds no installation")
-    database = await open_cold(settings.data_dir, settings.database_url)
-    try:
-        records = await SqlRecords.open(database)
-        agent = records.agent_by_email(email)
-        if agent is None:
-            raise SettingsError(f"there is no agent {email}")
-        password = token_urlsafe(12)
-        phc = hash_password(password)
-        await records.change_agent(agent.id, lambda known: replace(known, password=phc))
-        await records.delete_logins(agent.id, keep=0)
-    finally:
-        await database.close()
-    return password
-
-
-def new_epoch(settings: Settings) -> str:
-    """Give the numbering of all timelines a new name, which is returned. The server must not be running."""
-    hot = _open_hot(settings)
-    try:
-        return renew_epoch(hot)
-    finally:
-        hot.close()
-
-
 def _warn(settings: Settings) -> None:
     """Say what was asked for and is not safe, or not there."""
     if settings.redis_url:
@@ -322,13 +290,6 @@ def _warn(settings: Settings) -> None:
         log.warning("the echo endpoints are on; turn them off in production", setting=f"{PREFIX}ECHO")
     if not settings.rate_limits:
         log.warning("rate limits are off; turn them on in production", setting=f"{PREFIX}RATE_LIMITS")
-
-
-def _open_hot(settings: Settings) -> RocksHot:
-    try:
-        return RocksHot(settings.data_dir / "hot")
-    except Exception as error:
-        raise SettingsError(f"{PREFIX}DATA_DIR {settings.data_dir} can't be opened: {error}") from error
 
 
 def _limits(settings: Settings) -> Limits:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.mariadb import MariaDb
-from unique_cs.storage.cold import open_cold
 from unique_cs.storage.sql import Database
+from unique_cs.storage.stores import open_cold
 
 
 @asynccontextmanager

@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import astuple
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, tuple_
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from unique_cs.domain.ids import parse
-from unique_cs.errors import Code, UniqueCsError
 from unique_cs.ports import ArchivedEvent, Contact, ConversationQuery, ConversationRow, Stored
+from unique_cs.storage.event_rows import EventRows
 from unique_cs.storage.schema import contacts as contacts_table
 from unique_cs.storage.schema import conversations as conversations_table
 from unique_cs.storage.schema import events as events_table
@@ -24,7 +23,6 @@ CHUNK = BulkInsert.ROWS
 
 _RELAY = 1
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-_place = tuple_(events_table.c.conversation, events_table.c.seq)
 _stored = (
     events_table.c.seq,
     events_table.c.visibility,
@@ -40,7 +38,7 @@ class SqlArchive:
     def __init__(self, database: Database) -> None:
         self._database = database
         dialect = database.dialect
-        self._events = BulkInsert(events_table, dialect)
+        self._events = EventRows(dialect)
         self._conversations = BulkInsert(conversations_table, dialect, newer="seq")
         self._contacts = BulkInsert(contacts_table, dialect, replace=True)
         self._relay = BulkInsert(relay_table, dialect, replace=True)
@@ -69,19 +67,12 @@ class SqlArchive:
 
         def transaction(connection: Connection) -> None:
             for rows in chunks:
-                self._insert(connection, rows)
+                self._events.insert(connection, rows)
             self._conversations.run(connection, states)
             self._contacts.run(connection, people)
             self._relay.run(connection, [(_RELAY, cursor)])
 
         await self._database.write(transaction)
-
-    def _insert(self, connection: Connection, rows: list[Row]) -> None:
-        try:
-            self._events.run(connection, rows)
-        except IntegrityError:
-            # The statement that failed wrote nothing, those before it are in the transaction.
-            self._events.run(connection, _missing(connection, rows))
 
     async def events(
         self, conversation: int, after: int, before: int, limit: int, newest: bool
@@ -103,26 +94,6 @@ class SqlArchive:
         statement = _select(query)
         rows = await self._database.read(lambda connection: connection.execute(statement).all())
         return [ConversationRow(*row) for row in rows]
-
-
-def _missing(connection: Connection, rows: list[Row]) -> list[Row]:
-    """The rows whose place is empty. Raises `conflict` where another event lies, or two want one place."""
-    wanted: dict[tuple[int, int], Row] = {}
-    for row in rows:
-        if wanted.setdefault((row[0], row[1]), row)[2] != row[2]:
-            raise _diverged(row)
-    lies = select(events_table.c.conversation, events_table.c.seq, events_table.c.id)
-    for conversation, seq, event_id in connection.execute(lies.where(_place.in_(list(wanted)))):
-        row = wanted.pop((conversation, seq))
-        if row[2] != event_id:
-            raise _diverged(row)
-    return list(wanted.values())
-
-
-def _diverged(row: Row) -> UniqueCsError:
-    return UniqueCsError(
-        Code.CONFLICT, f"another event than {row[2]} lies at {row[1]} of conversation {row[0]}"
-    )
 
 
 def _event_row(event: ArchivedEvent) -> Row:

@@ -5,6 +5,7 @@ with FOR UPDATE, which SQLite's single writer needs not. docs/operations/mysql.m
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -52,7 +53,8 @@ class MySqlDatabase:
     """A database in a server. Make it with `open`, inside the event loop that uses it."""
 
     def __init__(self, url: MySqlUrl) -> None:
-        self._url = url
+        # The driver logs the server's remarks, which may hold values; what is wrong is an error to us.
+        logging.getLogger("asyncmy").setLevel(logging.ERROR)
         self._writers = _engine(url, "READ COMMITTED")
         self._readers = _engine(url, "AUTOCOMMIT", skip_autocommit_rollback=True)
 

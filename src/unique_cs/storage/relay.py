@@ -162,6 +162,12 @@ class Relay:
             raise UniqueCsError(Code.INTERNAL, f"contact {contact_id} was written and is not there")
         return contact
 
+    async def move_all(self) -> None:
+        """Move everything that is durable, for a node that does not serve. Raises what stops it."""
+        await self._find_place()
+        while await self.move():
+            pass
+
     async def caught_up(self, timeout_s: float) -> None:
         """Return when everything durable now is archived, or after `timeout_s`."""
         target = self._timeline.group.durable_number

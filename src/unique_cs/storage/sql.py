@@ -41,7 +41,7 @@ class BulkInsert:
     ROWS = 1_000
     """Rows of a statement on SQLite. It binds at most 32,766 values; binding holds the interpreter's lock."""
 
-    MYSQL_ROWS = 250
+    MYSQL_ROWS = 100
     """Rows of a statement on MySQL. The driver writes the values into the text on the event loop."""
 
     MYSQL_BYTES = 1 << 20

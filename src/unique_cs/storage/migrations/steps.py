@@ -4,8 +4,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+FRAME = sa.LargeBinary(2**24 - 1)
+KEY16 = sa.LargeBinary(16).with_variant(mysql.VARBINARY(16), "mysql")
 
 
 def table(name: str, *parts: sa.schema.SchemaItem) -> None:

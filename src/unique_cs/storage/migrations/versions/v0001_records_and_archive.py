@@ -1,16 +1,11 @@
 """Make the records and the archive."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 
-from unique_cs.storage.migrations.steps import column, index, key, table, unique
+from unique_cs.storage.migrations.steps import FRAME, KEY16, TEXT, column, index, key, table, unique
 
 revision = "0001"
 down_revision = None
-
-_TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
-_FRAME = sa.LargeBinary(2**24 - 1)
-_SESSION = sa.LargeBinary(16).with_variant(mysql.VARBINARY(16), "mysql")
 
 
 def upgrade() -> None:
@@ -26,9 +21,9 @@ def _records() -> None:
         column("id"),
         column("name", sa.String(300)),
         column("key", sa.String(64)),
-        column("identity_secret", _TEXT),
+        column("identity_secret", TEXT),
         column("identity_algorithm", sa.String(16)),
-        column("allowed_origins", _TEXT),
+        column("allowed_origins", TEXT),
         key("inboxes", "id"),
         unique("inboxes", "key"),
     )
@@ -46,7 +41,7 @@ def _records() -> None:
     table(
         "installation",
         column("name", sa.String(64)),
-        column("value", _TEXT),
+        column("value", TEXT),
         key("installation", "name"),
     )
 
@@ -72,8 +67,8 @@ def _people() -> None:
         column("name", sa.String(300)),
         column("email", sa.String(320)),
         column("identifier", sa.String(300)),
-        column("attributes", _TEXT),
-        column("visit", _TEXT),
+        column("attributes", TEXT),
+        column("visit", TEXT),
         column("blocked", sa.Boolean()),
         column("created_at"),
         key("contacts", "id"),
@@ -99,9 +94,9 @@ def _archive() -> None:
         *(column(name) for name in ("conversation", "seq", "id", "time")),
         column("name", sa.String(64)),
         column("visibility", sa.SmallInteger()),
-        column("session", _SESSION),
+        column("session", KEY16),
         column("n"),
-        column("frame", _FRAME),
+        column("frame", FRAME),
         key("events", "conversation", "seq"),
     )
     table("relay", column("id"), column("position"), key("relay", "id"))

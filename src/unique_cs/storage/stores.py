@@ -1,23 +1,34 @@
-"""Which database is the cold tier of a data folder."""
+"""The two stores of an installation: opening them, and making sure that they belong together."""
 
 from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from unique_cs.errors import SettingsError, StorageUnavailable
 from unique_cs.storage import keys
-from unique_cs.storage.hot import Hot
-from unique_cs.storage.schema import installation
+from unique_cs.storage.hot import Hot, RocksHot
+from unique_cs.storage.schema import agents, installation
 from unique_cs.storage.sql import Database
 from unique_cs.storage.sqlite import SqliteDatabase
 
-MOVING = "moving"
+ID: Final = "id"
+"""Fact of a database: which installation's it is."""
+
+MOVING: Final = "moving"
 """Fact of a database that `unique-cs move` has begun to fill and not finished: the source's id."""
 
-_ID = "id"
-_BOUND = "cold"
-_WANTED = "cold_wanted"
+_BOUND: Final = "cold"
+_WANTED: Final = "cold_wanted"
+
+
+def open_hot(data_dir: Path) -> RocksHot:
+    """Open the hot tier of a data folder. Raises `SettingsError`, as where another process has it open."""
+    try:
+        return RocksHot(data_dir / "hot")
+    except Exception as error:
+        raise SettingsError(f"the data folder {data_dir} can't be opened: {error}") from error
 
 
 async def open_cold(data_dir: Path, url: str) -> Database:
@@ -48,10 +59,10 @@ async def bind(hot: Hot, database: Database) -> None:
     """
     if await fact_of(database, MOVING):
         raise SettingsError("the database is half filled by unique-cs move: run that again")
-    found, bound = await fact_of(database, _ID), bound_to(hot)
+    found, bound = await fact_of(database, ID), bound_to(hot)
     if bound and found == bound:
         return
-    if bound:
+    if bound or (not found and _is_used(hot) and not await _has_agents(database)):
         raise SettingsError(
             "the data folder belongs to another database; to take it to a new one, run unique-cs move"
         )
@@ -60,7 +71,7 @@ async def bind(hot: Hot, database: Database) -> None:
         raise SettingsError("the database belongs to another data folder")
     # In this order, so that a crash at any step leaves a pair that is recognised.
     _store(hot, _WANTED, wanted)
-    await name(database, wanted)
+    await database.write(lambda connection: put_fact(connection, ID, wanted))
     rebind(hot, wanted)
 
 
@@ -74,26 +85,11 @@ def rebind(hot: Hot, cold_id: str) -> None:
     _store(hot, _BOUND, cold_id)
 
 
-async def name(database: Database, cold_id: str) -> None:
-    """Give a database its id."""
-    await set_fact(database, _ID, cold_id)
-
-
-async def id_of(database: Database) -> str:
-    """The id of a cold tier; empty if it was never used."""
-    return await fact_of(database, _ID)
-
-
 async def fact_of(database: Database, fact: str) -> str:
     """A fact of the database's installation, or nothing."""
     query = select(installation.c.value).where(installation.c.name == fact)
     found: str | None = await database.read(lambda connection: connection.scalar(query))
     return found or ""
-
-
-async def set_fact(database: Database, fact: str, value: str) -> None:
-    """Store a fact; an empty value removes it."""
-    await database.write(lambda connection: put_fact(connection, fact, value))
 
 
 def put_fact(connection: Connection, fact: str, value: str) -> None:
@@ -103,6 +99,16 @@ def put_fact(connection: Connection, fact: str, value: str) -> None:
         connection.execute(delete(installation).where(mine))
     elif connection.execute(update(installation).where(mine).values(value=value)).rowcount == 0:
         connection.execute(insert(installation).values(name=fact, value=value))
+
+
+def _is_used(hot: Hot) -> bool:
+    return bool(hot.scan(b"l", keys.after(b"l"), 1))
+
+
+async def _has_agents(database: Database) -> bool:
+    return bool(
+        await database.read(lambda connection: connection.scalar(select(exists().select_from(agents))))
+    )
 
 
 def _store(hot: Hot, fact: str, value: str) -> None:

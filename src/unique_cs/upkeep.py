@@ -1,0 +1,88 @@
+"""What an operator does to an installation from the command line, with the server stopped or running."""
+
+from collections.abc import Callable
+from secrets import token_urlsafe
+
+from msgspec.structs import replace
+
+from unique_cs.actions.passwords import hash_password
+from unique_cs.app import SystemClock
+from unique_cs.config import PREFIX, Settings
+from unique_cs.errors import SettingsError
+from unique_cs.node import Node
+from unique_cs.storage.archive import SqlArchive
+from unique_cs.storage.installation import renew_epoch
+from unique_cs.storage.move import is_moved, move
+from unique_cs.storage.records import SqlRecords
+from unique_cs.storage.schema import HEAD
+from unique_cs.storage.sql import Database
+from unique_cs.storage.stores import archive_file, bind, open_cold, open_hot
+
+
+async def reset_password(settings: Settings, email: str) -> str:
+    """Give an agent a random password and end its logins; return it. For an owner who lost theirs."""
+    if not settings.database_url:
+        _check_installation(settings)
+    database = await open_cold(settings.data_dir, settings.database_url)
+    try:
+        records = await SqlRecords.open(database)
+        agent = records.agent_by_email(email)
+        if agent is None:
+            raise SettingsError(f"there is no agent {email}")
+        password = token_urlsafe(12)
+        phc = hash_password(password)
+        await records.change_agent(agent.id, lambda known: replace(known, password=phc))
+        await records.delete_logins(agent.id, keep=0)
+    finally:
+        await database.close()
+    return password
+
+
+def new_epoch(settings: Settings) -> str:
+    """Give the numbering of all timelines a new name, which is returned. The server must not be running."""
+    hot = open_hot(settings.data_dir)
+    try:
+        return renew_epoch(hot)
+    finally:
+        hot.close()
+
+
+async def migrate(settings: Settings) -> str:
+    """Bring the database to the schema of this version; return the revision. Nodes may be running."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = await open_cold(settings.data_dir, settings.database_url)
+    await database.close()
+    return HEAD
+
+
+async def move_to_mysql(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Take the installation in the data folder to the database of the settings. The server must not run."""
+    if not settings.database_url:
+        raise SettingsError(f"{PREFIX}DATABASE_URL has to say where to")
+    _check_installation(settings)
+    target = await open_cold(settings.data_dir, settings.database_url)
+    try:
+        source = await open_cold(settings.data_dir, "")
+        try:
+            await _move(settings, source, target, tell)
+        finally:
+            await source.close()
+    finally:
+        await target.close()
+
+
+async def _move(settings: Settings, source: Database, target: Database, tell: Callable[[str], None]) -> None:
+    node = Node(open_hot(settings.data_dir), SqlArchive(source), SystemClock())
+    try:
+        if not await is_moved(target, node.hot):
+            await bind(node.hot, source)
+            await node.relay.move_all()
+            tell("the hot tier is archived")
+        await move(source, target, node.hot, tell)
+    finally:
+        await node.close()
+
+
+def _check_installation(settings: Settings) -> None:
+    if not archive_file(settings.data_dir).exists():
+        raise SettingsError(f"{PREFIX}DATA_DIR {settings.data_dir} holds no installation")
