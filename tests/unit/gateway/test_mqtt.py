@@ -1,5 +1,6 @@
 """MQTT over a node: sessions, subscriptions, takeover, and every end."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.support import mqtt
 from tests.support.mqtt_client import Browser, Client, masked
 from tests.support.node import House, open_house
+from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.transports.mqtt_endpoint import Endpoint
 from unique_cs.protocol import mqtt_packets as packets
 from unique_cs.protocol.close import DRAINING
@@ -336,3 +338,28 @@ async def test_a_text_message_is_no_mqtt(house: House, endpoint: Endpoint) -> No
     client.pipe.feed(masked(frame_text(b"hello")))
     assert [frame["code"] for frame in await client.next()][-1] == 4400
     assert (0xE0, b"\x82") in client.others
+
+
+@pytest.mark.parametrize("over_websocket", [False, True])
+async def test_a_lost_connection_needs_no_collector(
+    house: House, endpoint: Endpoint, over_websocket: bool
+) -> None:
+    """It goes with its socket at once, also where a further `connect` made it."""
+
+    def living() -> int:
+        return sum(isinstance(each, Connection) for each in gc.get_objects())
+
+    token = await house.contact()
+    gc.collect()
+    gc.disable()
+    try:
+        client = Browser(house, endpoint) if over_websocket else Client(house, endpoint)
+        before = living()
+        await client.open(token, frames=(CONNECT,))
+        await client.ask(CONNECT)
+        assert living() == before
+        client.pipe.lose()
+        await house.settle()
+        assert living() == before - 1
+    finally:
+        gc.enable()

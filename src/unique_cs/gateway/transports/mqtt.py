@@ -68,6 +68,8 @@ class MqttTransport(asyncio.Protocol):
             self._work.cancel()
         self._shared.forget(self._client_id, self)
         self.connection.lost()
+        # The two hold each other, and the collector that would find that out comes rarely.
+        del self.connection
 
     def data_received(self, data: bytes) -> None:
         self._receive(data)
