@@ -25,17 +25,18 @@ Addresses = Mapping[Road, str]
 @asynccontextmanager
 async def served(folder: Path, mqtt: str) -> AsyncIterator[tuple[ServerProcess, dict[str, Addresses]]]:
     """A server, and where ann and the owner find its roads; `mqtt` is its `port`, or a `broker`."""
-    port = free_port()
+    port, grpc = free_port(), free_port()
+    rpc: Addresses = {"grpc": f"grpc://127.0.0.1:{grpc}"}
     if mqtt == "port":
         # The owner has no address: it goes over MQTT in a WebSocket.
-        async with running(folder, rate_limits="off", mqtt_port=str(port)) as server:
-            yield server, {"ann": {"mqtt": f"mqtt://127.0.0.1:{port}"}, "owner": {}}
+        async with running(folder, rate_limits="off", mqtt_port=str(port), grpc_port=str(grpc)) as server:
+            yield server, {"ann": {"mqtt": f"mqtt://127.0.0.1:{port}", **rpc}, "owner": rpc}
         return
     async with (
         mosquitto(folder / "broker", "ann", "owner") as broker,
-        running(folder, rate_limits="off", mqtt_bridge_url=broker.bridge_url) as server,
+        running(folder, rate_limits="off", mqtt_bridge_url=broker.bridge_url, grpc_port=str(grpc)) as server,
     ):
-        yield server, {name: {"mqtt": broker.url(name)} for name in ("ann", "owner")}
+        yield server, {name: {"mqtt": broker.url(name), **rpc} for name in ("ann", "owner")}
 
 
 class Dice(Choice):
@@ -60,12 +61,17 @@ def heard(person: Person, speaker: str) -> list[str]:
     return [text for text in person.texts() if text.startswith(speaker) and text != "v0"]
 
 
-@pytest.mark.parametrize("road", ["http", "poll", "mqtt"])
+@pytest.mark.parametrize("road", ["http", "poll", "mqtt", "grpc"])
 async def test_both_hear_each_other_in_order(tmp_path: Path, road: Road) -> None:
     """A talk of a contact and an agent over one road, with sends in flight on both sides."""
-    async with running(tmp_path, rate_limits="off") as server, inhabited(server) as town:
-        visitor = await town.client("ann", await town.contact("ann"), roads=(road,))
-        owner = await town.client("owner", await town.agent(), contact=False, roads=(road,))
+    port = free_port()
+    at: Addresses = {"grpc": f"grpc://127.0.0.1:{port}"}
+    async with (
+        running(tmp_path, rate_limits="off", grpc_port=str(port)) as server,
+        inhabited(server) as town,
+    ):
+        visitor = await town.client("ann", await town.contact("ann"), roads=(road,), addresses=at)
+        owner = await town.client("owner", await town.agent(), contact=False, roads=(road,), addresses=at)
         (first,) = await answered([visitor.say("v0")])
         await until(lambda: first.conversation in owner.recorder.positions())
         answers = [visitor.say(f"v{i}") for i in range(1, 20)]

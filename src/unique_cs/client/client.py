@@ -22,7 +22,7 @@ from unique_cs.client.outputs import (
     Transmit,
 )
 from unique_cs.client.rest import Rest, RestError
-from unique_cs.client.roads import ROADS, Choice, Factory, Road, Wire
+from unique_cs.client.roads import ROADS, Choice, Ends, Factory, Road, Wire
 from unique_cs.client.session import Session, Settings
 from unique_cs.client.state import Frame, MemoryStore, Position, Store
 from unique_cs.client.websocket import WebSocketWire
@@ -30,11 +30,20 @@ from unique_cs.client.websocket import WebSocketWire
 Answer = Sent | Refused | Abandoned
 Listener = Callable[[Output], None]
 
+
+def _grpc(ends: Ends, url: str) -> Wire:
+    # Only here: it takes 20 MB, which clients on other roads have no use for.
+    from unique_cs.client.grpc import GrpcWire  # noqa: PLC0415
+
+    return GrpcWire(ends, url)
+
+
 _FACTORIES: dict[Road, Factory] = {
     "websocket": WebSocketWire,
     "http": HttpWire,
     "poll": PollWire,
     "mqtt": MqttWire,
+    "grpc": _grpc,
 }
 
 
@@ -58,7 +67,8 @@ class Client:
         """`url` is the server's HTTP address, for example `http://127.0.0.1:8080`.
 
         `roads` are tried in order: the next one where the one before does not get through. `addresses` are
-        those of roads that begin elsewhere: `mqtt` at `mqtt://host:1883`, or at a broker.
+        those of roads that begin elsewhere: `grpc` at `grpc://host:8081`, `mqtt` at `mqtt://host:1883`, or
+        at a broker.
         """
         self.session = Session(token, store or MemoryStore(), settings)
         self.rest = Rest(url, token)
