@@ -115,7 +115,7 @@ async def post_message(
 
     `conflict` if the key was used for another conversation or another message.
     """
-    session = timeline.request_session(principal, idempotency_key)
+    session = await timeline.request_session(principal, idempotency_key)
     if session.check(1) is Verdict.TAKE:
         await durable(send(timeline, session, conversation, 1, body, private, None))
     await timeline.settled(session, 1)

@@ -48,8 +48,11 @@ class Shard:
         self.run_id = ""
 
     @property
-    def client(self) -> Redis:
-        """Commands to the server. Raises `StorageUnavailable` while there is none."""
+    def client(self) -> Any:
+        """A `Redis` whose answers are bytes. Raises `StorageUnavailable` while there is no server.
+
+        The library's types leave open whether answers are bytes or text, so this has none.
+        """
         if self._pool is None:
             raise StorageUnavailable("Redis is away")
         return Redis(connection_pool=self._pool)

@@ -68,6 +68,11 @@ def read_event(seq: int, row: bytes) -> Stored:
     return Stored(seq, visibility, session, n, row[_event_head.size :])
 
 
+def row_of(stored: Stored) -> bytes:
+    """The row that `read_event` read."""
+    return event_row(stored.visibility, stored.session, stored.n, stored.frame)
+
+
 def state_row(conversation: Conversation) -> bytes:
     """What must be kept of a conversation beside its events."""
     return encode(
@@ -161,7 +166,12 @@ def read_cursor(row: bytes) -> tuple[int, int]:
 def index_row(conversation: Conversation) -> bytes:
     """What the desk must know of a conversation that is not resolved."""
     assignee = int(conversation.assignee.id) if conversation.assignee else 0
-    return _index.pack(conversation.inbox, assignee, conversation.waiting_since)
+    return index_fields(conversation.inbox, assignee, conversation.waiting_since)
+
+
+def index_fields(inbox: int, assignee: int, waiting_since: int) -> bytes:
+    """The same, of its fields."""
+    return _index.pack(inbox, assignee, waiting_since)
 
 
 def read_index(row: bytes) -> tuple[int, int, int]:

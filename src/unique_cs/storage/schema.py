@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The revision of `migrations/` that makes this schema."""
 
 metadata = MetaData(
@@ -152,6 +152,30 @@ events = Table(
     _required("n", Big),
     _required("frame", Frame),
     PrimaryKeyConstraint("conversation", "seq"),
+    **_MYSQL,
+)
+
+# Only a cluster writes these two: an embedded installation has them in its hot tier.
+answers = Table(
+    "answers",
+    metadata,
+    Column("session", Key16, nullable=False),
+    Column("n", Big, nullable=False, autoincrement=False),
+    _required("conversation", Big),
+    _required("seq", Big),
+    PrimaryKeyConstraint("session", "n"),
+    **_MYSQL,
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("conversation", Big, nullable=False, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("actor", Big, nullable=False, autoincrement=False),
+    _required("seen", Big),
+    _required("delivered", Big),
+    PrimaryKeyConstraint("conversation", "kind", "actor"),
     **_MYSQL,
 )
 

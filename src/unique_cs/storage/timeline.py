@@ -23,6 +23,7 @@ from unique_cs.storage import keys, rows
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.installation import IdSource, epoch_of
+from unique_cs.storage.pages import must_meet, session_key
 
 _encode = msgspec.json.Encoder().encode
 _FORGOTTEN = Answer(code=Code.CONFLICT, message="this send is too old to be answered again")
@@ -218,7 +219,7 @@ class EmbeddedTimeline:
             wanted = limit - len(found) if newest else limit
             older = await self._archive.events(conversation.id, after, first, wanted, newest)
             found = (older + found)[-limit:] if newest else (older + found)[:limit]
-        _must_meet(found, last=before - 1) if newest else _must_meet(found, first=after + 1)
+        must_meet(found, last=before - 1) if newest else must_meet(found, first=after + 1)
         return found
 
     def _hot_events(
@@ -260,7 +261,7 @@ class EmbeddedTimeline:
         self.group.put(keys.session(session.key), rows.encode(row))
 
     def _resume(self, principal: Principal, wire_id: str) -> Session | None:
-        key = _session_key(wire_id)
+        key = session_key(wire_id)
         live = self._sessions.get(key)
         if live is not None:
             same = (live.principal.kind, live.principal.id) == (principal.kind, principal.id)
@@ -281,7 +282,7 @@ class EmbeddedTimeline:
         last = self._hot.scan(keys.answer(key, 0), keys.answer(key, keys.LAST), 1, reverse=True)
         return keys.number_at(last[0][0]) if last else 0
 
-    def request_session(self, principal: Principal, key: str) -> Session:
+    async def request_session(self, principal: Principal, key: str) -> Session:
         """The session that is named by an actor and its Idempotency-Key; its only send is number 1."""
         named = f"{principal.kind}:{principal.id}:{key}".encode()
         digest = blake2b(named, digest_size=16, person=b"idempotency").digest()
@@ -322,22 +323,6 @@ def _check(session: Session, n: int) -> None:
     if verdict is Verdict.FULL:
         raise UniqueCsError(Code.RATE_LIMITED, "too many sends without an answer", retry_after_ms=50)
     raise UniqueCsError(Code.OUT_OF_ORDER, f"expected {session.expected}")
-
-
-def _session_key(wire_id: str) -> bytes:
-    """The key of an id that the server made; anything else gets one that was never stored."""
-    try:
-        key = bytes.fromhex(wire_id.removeprefix("s_"))
-    except ValueError:
-        return rows.NO_SESSION
-    return key if len(key) == 16 else rows.NO_SESSION
-
-
-def _must_meet(page: list[Stored], first: int = 0, last: int = 0) -> None:
-    """The tiers' parts of one page must meet, and begin or end where they were asked to."""
-    start = first or last - len(page) + 1
-    if not page or [each.seq for each in page] != list(range(start, start + len(page))):
-        raise UniqueCsError(Code.INTERNAL, "the tiers do not meet: an event is missing")
 
 
 def _nobody(entries: list[Entry]) -> None:

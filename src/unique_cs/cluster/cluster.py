@@ -1,0 +1,196 @@
+"""One node's part in a cluster: it follows the log, commits, and outlives the loss of Redis."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from secrets import token_hex
+from typing import Any, Final
+
+from unique_cs.cluster import log
+from unique_cs.cluster.cold import Cold
+from unique_cs.cluster.commit import Committer, Generation, GenerationChanged
+from unique_cs.cluster.journal import Journal
+from unique_cs.cluster.keys import GENERATION, Keys
+from unique_cs.cluster.leases import Lease
+from unique_cs.cluster.loading import Loading
+from unique_cs.cluster.memory import Memory
+from unique_cs.cluster.node_numbers import NumberedIds
+from unique_cs.cluster.people import ClusterContacts
+from unique_cs.cluster.recovery import Recovery
+from unique_cs.cluster.shard import Failure, Shard
+from unique_cs.cluster.timeline import ClusterTimeline
+from unique_cs.errors import StorageUnavailable
+from unique_cs.ports import Archive, Clock
+from unique_cs.storage.group import GroupCommit
+from unique_cs.storage.hot import Hot
+from unique_cs.storage.rows import read_index
+from unique_cs.storage.sql import Database
+from unique_cs.telemetry import log as events_log
+from unique_cs.telemetry import metrics
+
+RETRY_S: Final = 0.2
+PATIENCE_S: Final = 3.0
+"""How long Redis may be away before everybody is sent away to come back later."""
+
+RECOVERY: Final = "recovery"
+JOURNALS: Final = "journal:"
+"""Facts of the installation that begin so name the journals that a recovery waits for."""
+
+Listed = list[tuple[int, int, int, int]]
+
+
+class Cluster:
+    """The tiers of a node in a cluster. `run` never returns; `on_open` and `on_lost` are the node's.
+
+    `on_open` gets (conversation, inbox, assignee, waiting since) of all that are not resolved, at the place
+    from which the log is followed; `on_lost` is called when what connections were told may not hold any more.
+    """
+
+    def __init__(
+        self,
+        shard: Shard,
+        database: Database,
+        archive: Archive,
+        journal: Hot,
+        group: GroupCommit,
+        ids: NumberedIds,
+        clock: Clock,
+        session_days: int,
+    ) -> None:
+        self._shard = shard
+        self._clock = clock
+        self._archive = archive
+        self._ttl_ms = session_days * 86_400_000
+        self.cold = Cold(database)
+        self.ids = ids
+        self.journal = Journal(journal, group, token_hex(8).encode())
+        self.committer = Committer(shard, group, self._ttl_ms)
+        self.memory = Memory(self.committer.process)
+        self.loading = Loading(shard, self.committer, self.memory, self.cold)
+        self.contacts = ClusterContacts(self.committer, self.memory, self.loading)
+        self.timeline = ClusterTimeline(
+            shard, self.committer, self.memory, self.loading, archive, self.cold, ids.next, clock
+        )
+        self.generation: Generation | None = None
+        self.on_open: Callable[[Listed], None] = lambda listed: None
+        self.on_lost: Callable[[], None] = lambda: None
+        self.ready = asyncio.Event()
+        self._away_since: float | None = None
+        self._epoch = ""
+
+    async def run(self) -> None:
+        """Follow the log for as long as the process runs, over every loss of Redis."""
+        await self.cold.fact(JOURNALS + self.journal.id, "1")
+        failed = ""
+        while True:
+            try:
+                await self._shard.open(failed)
+                failed = self._shard.run_id
+                await self._follow(await self._open_generation())
+            except (GenerationChanged, log.Trimmed) as error:
+                events_log.warning("begin anew", reason=repr(error))
+                self._lose("the order of messages is being restored")
+            except (*Failure, StorageUnavailable) as error:
+                self._be_away(error)
+            await asyncio.sleep(RETRY_S)
+
+    # Redis is away, and back
+
+    def _be_away(self, error: BaseException) -> None:
+        now = self._clock.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            events_log.warning("Redis is away", error=repr(error))
+        self.committer.refusal = "Redis is away"
+        metrics.redis_connected.set(0)
+        if now - self._away_since > PATIENCE_S:
+            self.on_lost()
+
+    def _lose(self, reason: str) -> None:
+        """What this node holds means nothing any more."""
+        self.committer.refusal = reason
+        self.ready.clear()
+        self.generation = None
+        metrics.redis_connected.set(0)
+        self.committer.forget()
+        self.memory.forget()
+        self.on_lost()
+
+    async def _open_generation(self) -> Generation:
+        """The generation that is open on this server; where there is none, one is opened."""
+        while True:
+            raw = await self._shard.client.get(GENERATION)
+            counter, _, run_id = (raw or b"0:").decode().partition(":")
+            if run_id == self._shard.run_id:
+                return Generation(int(counter), run_id)
+            if self.generation is not None:
+                self._lose("Redis is being restored")
+            await self._recover()
+            await asyncio.sleep(RETRY_S)
+
+    async def _recover(self) -> None:
+        recovery = Recovery(
+            self._shard, self.cold, self._archive, self._new_id, self._clock.now_ms(), self._ttl_ms
+        )
+        await recovery.offer(self.journal.id, self.journal.after(await self._archive.cursor()))
+        lease = Lease(self._shard, self._clock, RECOVERY)
+        if not await lease.acquire():
+            return
+        keeper = asyncio.get_running_loop().create_task(lease.keep())
+        try:
+            await recovery.run(await self.cold.facts(JOURNALS), lambda: lease.held)
+        finally:
+            keeper.cancel()
+            await lease.release()
+
+    def _new_id(self) -> int:
+        return self.ids.next(self._clock.now_ms())
+
+    # In a generation
+
+    async def _follow(self, generation: Generation) -> None:
+        if generation != self.generation:
+            await self._begin(generation)
+        self._away_since = None
+        self.committer.begin()
+        metrics.redis_connected.set(1)
+        self.ready.set()
+        await _first_to_fail(self.committer.run(generation), self._feed(Keys(generation.counter)))
+
+    async def _begin(self, generation: Generation) -> None:
+        if self.generation is not None:
+            self._lose("another numbering is open")
+        client, keys = self._shard.client, Keys(generation.counter)
+        self._epoch = self._epoch or await self.cold.fact("epoch", token_hex(4))
+        self.memory.position = await log.newest(client, keys)
+        listed = await client.hgetall(keys.index)
+        self.timeline.open(generation.counter, f"{self._epoch}.{generation.counter}")
+        self.committer.journalled = 0
+        self.generation = generation
+        metrics.generation.set(generation.counter)
+        self.on_open([(int(number), *read_index(row)) for number, row in listed.items()])
+
+    async def _feed(self, keys: Keys) -> None:
+        """Take the log as it grows; own steps wait until the journal has them."""
+        client, memory = self._shard.client, self.memory
+        while True:
+            records = await log.follow(client, keys, memory.position)
+            own = [record.place for record in records if memory.is_own(record)]
+            if own:
+                await self.committer.wait_journalled(own[-1])
+            if records:
+                self.timeline.take(records)
+
+
+async def _first_to_fail(*works: Coroutine[Any, Any, None]) -> None:
+    """Run all until one fails, end the others, and raise what it raised."""
+    tasks = [asyncio.get_running_loop().create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,206 @@
+"""One call a tick: everything asked for meanwhile is one batch, run by one script, in one atomic step.
+
+A batch that failed on the way is repeated identically: the script knows the batches that it has done. What it
+placed in the log is put into this node's journal and flushed before anybody is told.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from importlib.resources import files
+from secrets import token_hex
+from typing import Any, Final, NamedTuple
+
+from redis.exceptions import ResponseError
+
+from unique_cs.cluster.keys import GENERATION, Keys
+from unique_cs.cluster.shard import Shard
+from unique_cs.errors import OutcomeUnknown, StorageUnavailable
+from unique_cs.storage.group import GroupCommit
+from unique_cs.telemetry import metrics
+
+MAX_BATCH: Final = 500
+"""Items of one call: while a script runs, nobody else is served."""
+
+JOURNAL: Final = b"j"
+"""First byte of a journal row's key; the rest is the place in the log."""
+
+SCRIPT: Final = files("unique_cs.cluster").joinpath("lua/commit.lua").read_text("utf-8")
+
+Word = bytes | str | int
+Prepare = Coroutine[Any, Any, None]
+
+
+class Generation(NamedTuple):
+    """Which numbering is open: its counter, and the `run_id` of the server on which it was opened."""
+
+    counter: int
+    run_id: str
+
+    @property
+    def value(self) -> str:
+        """As it lies under `gen`."""
+        return f"{self.counter}:{self.run_id}"
+
+
+class GenerationChanged(Exception):
+    """Another generation is open: what this node holds in memory means nothing."""
+
+
+class Answer(NamedTuple):
+    """What the script says: `ok` with the last place in the timeline and in the log, or why not."""
+
+    code: str
+    seq: int = 0
+    place: int = 0
+
+
+class Item:
+    """One line of a batch.
+
+    `answered` is called once for each try with the script's answer; a coroutine returned by it is awaited,
+    and then the item is tried again, before everything that came after it. `unknown` is called instead where
+    the outcome can't be known any more. `record` makes the journal's row from the answer.
+    """
+
+    __slots__ = ("answered", "record", "session", "unknown", "words")
+
+    def __init__(
+        self,
+        words: Sequence[Word],
+        answered: Callable[[Answer], Prepare | None],
+        unknown: Callable[[], None],
+        *,
+        session: str = "",
+        record: Callable[[Answer], bytes] | None = None,
+    ) -> None:
+        self.words = words
+        self.answered = answered
+        self.unknown = unknown
+        self.session = session
+        self.record = record
+
+
+class Committer:
+    """The queue of this process, and the one call in flight."""
+
+    def __init__(self, shard: Shard, journal: GroupCommit, session_ttl_ms: int) -> None:
+        self._shard = shard
+        self._journal = journal
+        self._ttl = session_ttl_ms
+        self._queue: deque[Item] = deque()
+        self._batch: list[Item] = []
+        self._number = 0
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
+        self.process = token_hex(6)
+        self.refusal = "Redis is not connected yet"
+        self.journalled = 0
+
+    def admit(self) -> None:
+        """Raise `StorageUnavailable` while nothing can be accepted."""
+        if self.refusal:
+            raise StorageUnavailable(self.refusal)
+        self._journal.admit()
+
+    def submit(self, item: Item) -> None:
+        """Put an item into the next batch."""
+        self._queue.append(item)
+        self._wake.set()
+
+    @property
+    def pending(self) -> int:
+        """Items that wait for their batch or for its answer."""
+        return len(self._queue) + len(self._batch)
+
+    async def run(self, generation: Generation) -> None:
+        """Work until it fails: with `GenerationChanged`, or with a `Failure` after which it can go on."""
+        client = self._shard.client
+        script = await client.script_load(SCRIPT)
+        while True:
+            if not self._batch:
+                await self._gather()
+            words: list[Word] = [word for item in self._batch for word in item.words]
+            head = (generation.value, Keys(generation.counter).prefix, self.process, self._number, self._ttl)
+            try:
+                answers = await client.evalsha(script, 1, GENERATION, *head, *words)
+            except ResponseError as error:
+                if "UCSGEN" in str(error):
+                    raise GenerationChanged from error
+                raise
+            await self._answer([_answer(each) for each in answers])
+
+    async def _gather(self) -> None:
+        while not self._queue:
+            self._wake.clear()
+            await self._wake.wait()
+        size = min(MAX_BATCH, len(self._queue))
+        self._batch = [self._queue.popleft() for _ in range(size)]
+        self._number += 1
+        metrics.batch_size.observe(size)
+
+    async def _answer(self, answers: list[Answer]) -> None:
+        batch, self._batch = self._batch, []
+        again: list[Item] = []
+        waits: list[Prepare] = []
+        held: set[str] = set()
+        for item, answer in zip(batch, answers, strict=True):
+            if answer.code == "order" and item.session in held:
+                again.append(item)
+                continue
+            wait = item.answered(answer)
+            if wait is not None:
+                waits.append(wait)
+                again.append(item)
+                held.add(item.session)
+            elif answer.code == "ok" and item.record is not None and answer.place:
+                self._keep(answer.place, item.record(answer))
+        self._queue.extendleft(reversed(again))
+        await asyncio.gather(*waits)
+
+    def _keep(self, place: int, row: bytes) -> None:
+        self._journal.put(JOURNAL + place.to_bytes(8, "big"), row)
+        self._journal.then(lambda: self._kept(place))
+
+    def _kept(self, place: int) -> None:
+        self.journalled = max(self.journalled, place)
+        self._moved.set()
+
+    async def wait_journalled(self, place: int) -> None:
+        """Return once everything of this process up to `place` is in its journal, or is forgotten."""
+        while self.journalled < place:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def forget(self) -> None:
+        """The outcome of everything asked for is unknown, and nobody will ever know it here."""
+        unknown = [*self._batch, *self._queue]
+        self._batch, self.journalled = [], 1 << 62
+        self._queue.clear()
+        self._moved.set()
+        for item in unknown:
+            item.unknown()
+
+    def begin(self) -> None:
+        """A generation is open: accept."""
+        self.refusal = ""
+
+    async def ask(self, words: Sequence[Word], session: str = "") -> list[Any]:
+        """Run one item that keeps nothing in the journal; return the script's whole answer."""
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+        def unknown() -> None:
+            if not future.done():
+                future.set_exception(OutcomeUnknown())
+
+        def answered(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(list(answer))
+
+        self.submit(Item(words, answered, unknown, session=session))
+        return await future
+
+
+def _answer(raw: list[Any]) -> Answer:
+    code = raw[0].decode() if isinstance(raw[0], bytes) else str(raw[0])
+    return Answer(code, *(int(each) for each in raw[1:]))

@@ -1,0 +1,51 @@
+"""This node's second copy of what Redis placed for it, until the cold tier has it and a day has passed."""
+
+from typing import Final
+
+from unique_cs.cluster import log
+from unique_cs.cluster.commit import JOURNAL
+from unique_cs.cluster.log import Record
+from unique_cs.storage import keys
+from unique_cs.storage.group import GroupCommit
+from unique_cs.storage.hot import Hot
+from unique_cs.storage.installation import fact
+
+LIMIT: Final = 1_000_000
+TRIMMED: Final = 20_000
+"""Rows that are deleted at once."""
+
+
+class Journal:
+    """Rows by their place in the log. `id` names the journal, over restarts of the process."""
+
+    def __init__(self, hot: Hot, group: GroupCommit, new_id: bytes) -> None:
+        self._hot = hot
+        self._group = group
+        self.id = fact(hot, "journal", lambda: new_id).decode()
+
+    def after(self, place: int) -> list[Record]:
+        """The records above a place, in order."""
+        found = self._hot.scan(_key(place + 1), keys.after(JOURNAL), LIMIT)
+        return [record for _, row in found for record in log.decode(row)]
+
+    def last(self) -> int:
+        """The place of the newest row; 0 if there is none."""
+        found = self._hot.scan(JOURNAL, keys.after(JOURNAL), 1, reverse=True)
+        return keys.number_at(found[0][0]) if found else 0
+
+    async def trim(self, archived: int, before_ms: int, marks: dict[int, int]) -> int:
+        """Delete rows that were archived and are older than `before_ms`; return how many went.
+
+        `marks` says which place was reached when, ms → place: rows hold no time of their own.
+        """
+        upto = max((place for time, place in marks.items() if time <= before_ms), default=0)
+        found = self._hot.scan(JOURNAL, _key(min(upto, archived) + 1), TRIMMED)
+        for key, _ in found:
+            self._group.delete(key)
+        if found:
+            await self._group.durable()
+        return len(found)
+
+
+def _key(place: int) -> bytes:
+    return JOURNAL + place.to_bytes(8, "big")

@@ -1,0 +1,132 @@
+"""Bringing into memory what is asked for: from Redis, and where Redis let it go, from the cold tier.
+
+One reader fills for many: who asks for what is being read waits for that reading.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import msgspec
+
+from unique_cs.cluster import items
+from unique_cs.cluster.cold import Cold
+from unique_cs.cluster.commit import Committer
+from unique_cs.cluster.keys import Keys
+from unique_cs.cluster.memory import Memory, read_cursor
+from unique_cs.cluster.shard import Shard
+from unique_cs.domain.conversation import Conversation, Cursor
+from unique_cs.errors import StorageUnavailable
+from unique_cs.ports import Contact
+from unique_cs.storage import rows
+
+T = TypeVar("T")
+_contacts = msgspec.msgpack.Decoder(Contact)
+MAX_TRIES = 20
+
+
+class Loading:
+    """Reads conversations and contacts; `keys` are those of the open generation."""
+
+    def __init__(self, shard: Shard, committer: Committer, memory: Memory, cold: Cold) -> None:
+        self._shard = shard
+        self._committer = committer
+        self._memory = memory
+        self._cold = cold
+        self._running: dict[tuple[str, int], asyncio.Task[Any]] = {}
+        self.keys = Keys(0)
+
+    async def _once(self, kind: str, number: int, work: Callable[[int], Coroutine[Any, Any, T]]) -> T:
+        task = self._running.get((kind, number))
+        if task is None:
+            task = self._running[kind, number] = asyncio.get_running_loop().create_task(work(number))
+            task.add_done_callback(lambda _: self._running.pop((kind, number), None))
+        found: T = await asyncio.shield(task)
+        return found
+
+    async def conversation(self, conversation: int) -> Conversation | None:
+        """The conversation at a head that the log will not repeat to this node; None if there is none."""
+        return await self._once("conversation", conversation, self._load)
+
+    async def _load(self, conversation: int) -> Conversation | None:
+        for _ in range(MAX_TRIES):
+            held = self._memory.conversations.get(conversation)
+            if held is not None:
+                return held
+            self._memory.begin_load(conversation)
+            found = await self._read(conversation) or await self._restored(conversation)
+            if found is None:
+                return None
+            held = self._memory.conversations.get(conversation)
+            if held is not None:
+                return held
+            if self._memory.end_load(found):
+                return found
+        raise StorageUnavailable("the conversation changes faster than it can be read", 200)
+
+    async def _restored(self, conversation: int) -> Conversation | None:
+        """Put it back into Redis as the cold tier knows it, and read it there."""
+        known = await self._cold.conversation(conversation)
+        if known is None:
+            return None
+        await self.contact(int(known[0].contact.id))
+        await self._committer.ask(items.restore_conversation(*known))
+        return await self._read(conversation)
+
+    async def _read(self, conversation: int) -> Conversation | None:
+        keys = self.keys
+        async with self._shard.client.pipeline(transaction=True) as pipe:
+            pipe.hmget(keys.conversation(conversation), ["q", "s", "d"])
+            pipe.xrevrange(keys.events(conversation), count=1)
+            pipe.hgetall(keys.cursors(conversation))
+            (seq, state_seq, state), newest, cursors = await pipe.execute()
+        if seq is None:
+            return None
+        found = rows.read_state(conversation, state)
+        found.seq = found.durable = int(seq)
+        found.state_seq = int(state_seq)
+        found.updated_at = found.created_at
+        if newest:
+            found.updated_at = rows.read_event(found.seq, newest[0][1][b"r"]).id_and_time()[1]
+        found.cursors = tuple(read_cursor(who.decode(), row) for who, row in cursors.items())
+        return found
+
+    async def cursors(self, conversation: int) -> tuple[Cursor, ...]:
+        """The participants' cursors."""
+        found = await self._shard.client.hgetall(self.keys.cursors(conversation))
+        return tuple(read_cursor(who.decode(), row) for who, row in found.items())
+
+    async def contact(self, contact: int) -> Contact | None:
+        """The contact, or None."""
+        return await self._once("contact", contact, self._load_contact)
+
+    async def _load_contact(self, contact: int) -> Contact | None:
+        row = await self._shard.client.get(self.keys.contact(contact))
+        if row is not None:
+            return _contacts.decode(row)
+        known = await self._cold.contact(contact)
+        if known is not None:
+            owned = await self._cold.owned(contact)
+            await self._committer.ask(items.restore_contact(known, owned))
+            row = await self._shard.client.get(self.keys.contact(contact))
+        return _contacts.decode(row) if row is not None else None
+
+    async def contact_named(self, inbox: int, identifier: str) -> Contact | None:
+        """The contact of an identifier, or None."""
+        number = await self._shard.client.get(self.keys.name(inbox, identifier))
+        if number is None:
+            known = await self._cold.contact_named(inbox, identifier)
+            number = known.id if known is not None else None
+        return await self.contact(int(number)) if number is not None else None
+
+    async def owned(self, contact: int, limit: int) -> list[int]:
+        """A contact's newest conversations, newest first."""
+        await self.contact(contact)
+        found = await self._shard.client.zrevrange(self.keys.owned(contact), 0, limit - 1)
+        return [int(each) for each in found]
+
+    async def unresolved(self, contact: int, limit: int) -> list[int]:
+        """Those that are not resolved, newest first."""
+        await self.contact(contact)
+        found = await self._shard.client.zrevrange(self.keys.unresolved(contact), 0, limit - 1)
+        return [int(each) for each in found]

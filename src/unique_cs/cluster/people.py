@@ -1,0 +1,98 @@
+"""Contacts and cursors of a cluster: made through the log, held in Redis, kept by the cold tier."""
+
+import asyncio
+from typing import Final
+
+from unique_cs.cluster import items, log
+from unique_cs.cluster.commit import Answer, Committer, Item, Prepare
+from unique_cs.cluster.loading import Loading
+from unique_cs.cluster.log import Record, encode
+from unique_cs.cluster.memory import Memory
+from unique_cs.domain.conversation import Conversation, Cursor
+from unique_cs.errors import Code, OutcomeUnknown, UniqueCsError
+from unique_cs.ports import Contact, Entry
+from unique_cs.storage import rows
+
+FLUSH_S: Final = 0.2
+"""How long cursors are gathered before they are stored."""
+
+
+class ClusterContacts:
+    """`Contacts` over Redis and the cold tier."""
+
+    def __init__(self, committer: Committer, memory: Memory, loading: Loading) -> None:
+        self._committer = committer
+        self._memory = memory
+        self._loading = loading
+        self._moved: dict[tuple[int, str, str], Cursor] = {}
+
+    async def contact(self, contact: int) -> Contact | None:
+        """Return the contact, or None."""
+        return await self._loading.contact(contact)
+
+    async def contact_by_identifier(self, inbox: int, identifier: str) -> Contact | None:
+        """Return the contact that a signed token proved to be `identifier`, or None."""
+        return await self._loading.contact_named(inbox, identifier)
+
+    async def save_contact(self, contact: Contact) -> None:
+        """Store the contact; durable on return. `conflict` where another has its identifier."""
+        self._committer.admit()
+        entry = Entry(None, None, b"", 0)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry.settle = lambda result: _finish(future, result)
+        origin = self._memory.expect(entry)
+
+        def answered(answer: Answer) -> Prepare | None:
+            if answer.code != "ok":
+                self._memory.drop(origin)
+                _finish(future, UniqueCsError(Code.CONFLICT, "another contact has this identifier"))
+            return None
+
+        def record(answer: Answer) -> bytes:
+            row = rows.encode(contact)
+            return encode([Record(answer.place, log.CONTACT, contact.id, row=row)])
+
+        self._committer.submit(Item(items.contact(contact, origin), answered, _nothing, record=record))
+        await future
+
+    async def cursors(self, conversation: Conversation) -> tuple[Cursor, ...]:
+        """Return the participants' cursors; they stay true as they grow."""
+        if conversation.cursors is None:
+            conversation.cursors = await self._loading.cursors(conversation.id)
+        return conversation.cursors
+
+    def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> bool:
+        """Let one participant's cursors grow up to the head; say whether one did."""
+        known = conversation.cursors or ()
+        own = next((each for each in known if (each.kind, each.actor) == (cursor.kind, cursor.actor)), None)
+        if own is None:
+            own = Cursor(cursor.kind, cursor.actor)
+            conversation.cursors = (*known, own)
+        read = max(own.read, min(cursor.read, conversation.durable))
+        delivered = max(own.delivered, read, min(cursor.delivered, conversation.durable))
+        if (read, delivered) == (own.read, own.delivered):
+            return False
+        own.read, own.delivered = read, delivered
+        if not self._moved:
+            asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+        self._moved[conversation.id, own.kind, own.actor] = own
+        return True
+
+    def _flush(self) -> None:
+        moved, self._moved = self._moved, {}
+        for (conversation, _, _), cursor in moved.items():
+            words = items.cursor(conversation, cursor)
+            self._committer.submit(Item(words, lambda answer: None, _nothing))
+
+
+def _nothing() -> None:
+    """Memory tells whoever waits; a cursor that was not stored grows again."""
+
+
+def _finish(future: "asyncio.Future[None]", result: object) -> None:
+    if future.done():
+        return
+    if isinstance(result, UniqueCsError | OutcomeUnknown):
+        future.set_exception(result)
+    else:
+        future.set_result(None)

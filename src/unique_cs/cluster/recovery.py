@@ -1,0 +1,218 @@
+"""Opening a generation on a Redis that is new, was emptied, or lost its last writes.
+
+Nothing that was acknowledged is lost: it lies in the cold tier, in the journal of the node that acknowledged
+it, or in what the server still has of the log. One node, under a lease, raises the generation (from then on
+the cold tier takes nothing of the old one), gathers these rows, and puts them back in their places. A place
+that nobody knows becomes a private event without meaning, so those above it stay where they were.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from unique_cs.cluster import items, log
+from unique_cs.cluster.cold import Cold, read_frame, replay
+from unique_cs.cluster.commit import SCRIPT, Generation, Word
+from unique_cs.cluster.keys import GENERATION, Keys, first_place
+from unique_cs.cluster.log import Record
+from unique_cs.cluster.shard import TAG, Shard
+from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.events import SYSTEM, Event, Named, Visibility
+from unique_cs.ports import Archive, Contact
+from unique_cs.storage import rows
+from unique_cs.telemetry import log as journal_log
+
+WAIT_S: Final = 10.0
+"""How long to wait for the journals of nodes that are not there."""
+
+GAP: Final = "conversation.gap"
+"""Name of the event at a place that nobody knows: no client knows it, and contacts do not see it."""
+
+BATCH: Final = 200
+UPLOADED_MS: Final = 3_600_000
+
+_contacts = msgspec.msgpack.Decoder(Contact)
+_encode = msgspec.json.Encoder().encode
+
+
+class Recovery:
+    """One attempt on one server. `next_id` makes the ids of gaps."""
+
+    def __init__(
+        self, shard: Shard, cold: Cold, archive: Archive, next_id: Callable[[], int], now_ms: int, ttl_ms: int
+    ) -> None:
+        self._client = shard.client
+        self._run_id = shard.run_id
+        self._cold = cold
+        self._archive = archive
+        self._next_id = next_id
+        self._now_ms = now_ms
+        self._ttl_ms = ttl_ms
+        self._batch = 0
+
+    async def offer(self, journal_id: str, records: Sequence[Record]) -> None:
+        """Put the rows of one journal where whoever recovers finds them."""
+        key = f"{TAG}:offered:{self._run_id}"
+        for start in range(0, len(records), BATCH):
+            part = log.encode(list(records[start : start + BATCH]))
+            await self._client.rpush(f"{key}:rows", part)
+        await self._client.sadd(f"{key}:journals", journal_id)
+        for name in (f"{key}:rows", f"{key}:journals"):
+            await self._client.pexpire(name, UPLOADED_MS)
+
+    async def run(self, journals: Iterable[str], still_mine: Callable[[], bool]) -> Generation | None:
+        """Open the next generation; None where another node was first. `journals` are those to wait for."""
+        known = await self._cold.generation()
+        if not await self._cold.raise_generation(known):
+            return None
+        generation = Generation(known + 1, self._run_id)
+        archived = await self._archive.cursor()
+        await self._gather(set(journals))
+        records = await self._records(known, archived)
+        await self._begin(generation)
+        gaps = await self._put_back(generation, records)
+        if not still_mine():
+            return None
+        await self._client.set(GENERATION, generation.value)
+        journal_log.warning(
+            "a generation was opened", counter=generation.counter, records=len(records), gaps=gaps
+        )
+        return generation
+
+    async def _gather(self, wanted: set[str]) -> None:
+        """Wait a bounded time until every journal was offered."""
+        deadline = asyncio.get_running_loop().time() + WAIT_S
+        while asyncio.get_running_loop().time() < deadline:
+            offered = await self._client.smembers(f"{TAG}:offered:{self._run_id}:journals")
+            missing = wanted - {each.decode() for each in offered}
+            if not missing:
+                return
+            await asyncio.sleep(0.1)
+        journal_log.warning(
+            "journals are missing; they are taken in when they come", journals=sorted(missing)
+        )
+
+    async def _records(self, known: int, archived: int) -> list[Record]:
+        """What is not archived: out of the journals, and of the old log as far as the server has it."""
+        found: list[Record] = []
+        for part in await self._client.lrange(f"{TAG}:offered:{self._run_id}:rows", 0, -1):
+            found += log.decode(part)
+        found += await self._left_in_redis(Keys(known), archived)
+        return [each for each in found if each.place > archived]
+
+    async def _left_in_redis(self, keys: Keys, archived: int) -> list[Record]:
+        found: list[Record] = []
+        place = archived
+        while True:
+            raw = await self._client.xrange(keys.log, f"({place}-0", "+", count=log.READ)
+            if not raw:
+                return found
+            found += log.records(raw)
+            place = found[-1].place
+
+    async def _begin(self, generation: Generation) -> None:
+        """An empty numbering with the index of what is not resolved."""
+        keys = Keys(generation.counter)
+        await self._client.set(keys.head, first_place(generation.counter))
+        listed = {
+            str(number): rows.index_fields(*fields) for number, *fields in await self._cold.unresolved()
+        }
+        if listed:
+            await self._client.hset(keys.index, mapping=listed)
+
+    async def _put_back(self, generation: Generation, records: list[Record]) -> int:
+        write = self._writer(generation)
+        contacts = {each.id: each for each in sorted(records, key=_place) if each.kind == log.CONTACT}
+        for each in contacts.values():
+            await write(items.contact(_contacts.decode(each.row), ""))
+        unique = {_event_id(each): each for each in sorted(records, key=_place) if each.kind == log.EVENT}
+        events = sorted(unique.values(), key=lambda each: (each.id, each.seq, each.place))
+        gaps = 0
+        for conversation, mine in groupby(events, key=lambda each: each.id):
+            gaps += await self._conversation(write, conversation, list(mine))
+        return gaps
+
+    async def _conversation(
+        self, write: Callable[[Sequence[Word]], Awaitable[None]], number: int, records: list[Record]
+    ) -> int:
+        """The conversation as the cold tier has it, then what is missing there."""
+        known = await self._cold.conversation(number)
+        current = known[0] if known is not None else Conversation(number, 0, Named("0", ""))
+        if known is not None:
+            contact = await self._cold.contact(int(current.contact.id))
+            if contact is not None:
+                await write(items.restore_contact(contact, await self._cold.owned(contact.id)))
+            await write(items.restore_conversation(*known))
+        late: list[Record] = []
+        gaps = 0
+        for record in records:
+            if record.seq <= current.seq:
+                if not await self._is_there(record):
+                    late.append(record)
+                continue
+            while current.seq + 1 < record.seq:
+                current = await self._import(write, current, self._gap(current))
+                gaps += 1
+            current = await self._import(write, current, record.row)
+        for record in late:
+            current = await self._import(write, current, record.row)
+        return gaps
+
+    async def _is_there(self, record: Record) -> bool:
+        page = await self._archive.events(record.id, record.seq - 1, record.seq + 1, 1, False)
+        return bool(page) and page[0].id_and_time()[0] == _event_id(record)
+
+    def _gap(self, conversation: Conversation) -> bytes:
+        event = Event(
+            GAP,
+            conversation.wire_id,
+            conversation.seq + 1,
+            str(self._next_id()),
+            self._now_ms,
+            SYSTEM,
+            {},
+        )
+        return rows.event_row(Visibility.HIDDEN, rows.NO_SESSION, 0, _encode(event))
+
+    async def _import(
+        self, write: Callable[[Sequence[Word]], Awaitable[None]], conversation: Conversation, row: bytes
+    ) -> Conversation:
+        """Let the event be the next one, whatever place it had."""
+        seq = conversation.seq + 1
+        stored = rows.read_event(0, row)
+        frame = read_frame(stored.frame)
+        if frame.seq != seq:
+            stored = msgspec.structs.replace(stored, frame=renumbered(stored.frame, frame.seq, seq))
+        after = replay(conversation, seq, frame)
+        changes = after.state_seq == seq
+        await write(items.import_event(after, seq, changes, stored, frame.actor))
+        return after
+
+    def _writer(self, generation: Generation) -> Callable[[Sequence[Word]], Awaitable[None]]:
+        keys, mark = Keys(generation.counter), f"{TAG}:opening:{generation.counter}"
+
+        async def write(words: Sequence[Word]) -> None:
+            self._batch += 1
+            await self._client.set(mark, generation.value, px=UPLOADED_MS)
+            head = (generation.value, keys.prefix, "recovery", self._batch, self._ttl_ms)
+            answers = await self._client.eval(SCRIPT, 1, mark, *head, *words)
+            if answers[0][0] != b"ok":
+                journal_log.error("an event can't be put back", answer=answers[0], item=str(words[0:4]))
+
+        return write
+
+
+def renumbered(frame: bytes, old: int, new: int) -> bytes:
+    """The frame at another place."""
+    return frame.replace(b'"seq":%d,' % old, b'"seq":%d,' % new, 1)
+
+
+def _place(record: Record) -> int:
+    return record.place
+
+
+def _event_id(record: Record) -> str:
+    return rows.read_event(record.seq, record.row).id_and_time()[0]

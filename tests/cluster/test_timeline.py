@@ -1,0 +1,135 @@
+"""The timeline of a cluster: one order on every node, whoever writes where."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import ANN, BOB, ClusterNode, nodes, until
+from tests.support.redis import RedisServer
+from unique_cs.actions import conversations, messages
+from unique_cs.domain.conversation import Cursor
+from unique_cs.domain.events import Named
+from unique_cs.errors import Code, Replaced, UniqueCsError
+
+
+@pytest.fixture
+async def pair(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[list[ClusterNode]]:
+    async with nodes(2, redis_server.url, tmp_path) as made:
+        await made[0].ann()
+        yield made
+
+
+async def test_events_come_to_every_node_in_one_order(pair: list[ClusterNode]) -> None:
+    here, there = pair
+    session = await here.session()
+    first = await here.send(session, 1, "hello")
+    assert first.conversation is not None
+    assert first.event is not None
+    assert first.event.seq == 2
+    found = await there.timeline.conversation(first.conversation.id)
+    assert found is not None
+    agent = await there.session(BOB)
+    await there.send(agent, 1, "hi", found)
+    for n in range(2, 40):
+        await asyncio.gather(here.send(session, n, f"h{n}"), there.send(agent, n, f"t{n}", found))
+    await until(lambda: len(here.told()) == 79, "all are told")
+    told = await here.texts(first.conversation)
+    assert told[:3] == ["conversation.opened", "hello", "hi"]
+    assert told == await there.texts(found)
+    assert here.told() == told
+    assert [each for each in told if each.startswith("h")][2:] == [f"h{n}" for n in range(2, 40)]
+
+
+async def test_many_sends_in_flight_keep_their_order(pair: list[ClusterNode]) -> None:
+    here, _ = pair
+    session = await here.session()
+    opened = await here.send(session, 1, "1")
+    conversation = opened.conversation
+    assert conversation is not None
+    entries = [asyncio.ensure_future(here.send(session, n, str(n), conversation)) for n in range(2, 200)]
+    await asyncio.gather(*entries)
+    assert (await here.texts(conversation))[1:] == [str(n) for n in range(1, 200)]
+
+
+async def test_a_contact_has_one_open_conversation(pair: list[ClusterNode]) -> None:
+    """Two devices on two nodes write first at the same time."""
+    sessions = [await node.session() for node in pair]
+    entries = await asyncio.gather(
+        *(node.send(session, 1, node.name) for node, session in zip(pair, sessions, strict=True))
+    )
+    ids = {entry.conversation.id for entry in entries if entry.conversation is not None}
+    assert len(ids) == 1
+
+
+async def test_a_message_is_decided_again(pair: list[ClusterNode]) -> None:
+    """Resolved on another node meanwhile: the message reopens it, and those in flight follow in order."""
+    here, there = pair
+    session = await here.session()
+    opened = await here.send(session, 1, "1")
+    conversation = opened.conversation
+    assert conversation is not None
+    found = await there.timeline.conversation(conversation.id)
+    assert found is not None
+    await asyncio.gather(
+        there.resolve(found), *(here.send(session, n, str(n), conversation) for n in range(2, 30))
+    )
+    told = await here.texts(conversation)
+    assert [each for each in told if each.isdigit()] == [str(n) for n in range(1, 30)]
+    assert conversation.status in ("open", "resolved")
+
+
+async def test_actions_conflict_and_are_decided_again(pair: list[ClusterNode]) -> None:
+    here, there = pair
+    session = await here.session()
+    opened = await here.send(session, 1, "1")
+    assert opened.conversation is not None
+    found = await there.timeline.conversation(opened.conversation.id)
+    assert found is not None
+    await asyncio.gather(
+        conversations.set_labels(here.timeline, BOB, opened.conversation, ["a"]),
+        conversations.assign(there.timeline, BOB, found, Named("22", "Bob")),
+    )
+    await until(lambda: found.labels == ("a",) and found.assignee is not None, "both are done")
+
+
+async def test_the_session_goes_on_elsewhere(pair: list[ClusterNode]) -> None:
+    here, there = pair
+    session = await here.session()
+    sent = await here.send(session, 1, "hello")
+    again, c = await there.timeline.open_session(ANN, session.id, None, 0)
+    assert (again.n, c, again.resumed) == (1, 2, True)
+    answer = await there.timeline.answer(again, 1)
+    assert sent.event is not None
+    assert (answer.conversation, answer.seq) == (int(sent.event.conversation), 2)
+    assert (await there.send(again, 2, "there")).event is not None
+    with pytest.raises(Replaced):
+        await there.timeline.open_session(ANN, session.id, 2, 0)
+    with pytest.raises(Replaced):
+        await here.send(session, 3, "late", sent.conversation)
+    stranger, _ = await there.timeline.open_session(BOB, session.id, None, 0)
+    assert stranger.id != session.id
+
+
+async def test_refusals_use_numbers_up(pair: list[ClusterNode]) -> None:
+    here, there = pair
+    session = await here.session()
+    await messages.durable(here.timeline.refuse(session, 1, UniqueCsError(Code.FORBIDDEN, "no"), None))
+    await here.send(session, 2, "yes")
+    again, _ = await there.timeline.open_session(ANN, session.id, None, 0)
+    answer = await there.timeline.answer(again, 1)
+    assert (answer.code, answer.message) == ("forbidden", "no")
+
+
+async def test_cursors_reach_every_node(pair: list[ClusterNode]) -> None:
+    here, there = pair
+    session = await here.session()
+    sent = await here.send(session, 1, "hello")
+    assert sent.conversation is not None
+    found = await there.timeline.conversation(sent.conversation.id)
+    assert found is not None
+    await there.contacts.cursors(found)
+    await here.contacts.cursors(sent.conversation)
+    assert here.contacts.advance_cursor(sent.conversation, Cursor("contact", "11", read=99))
+    await until(lambda: [each.read for each in found.cursors or ()] == [2], "the cursor is known there")
