@@ -155,7 +155,7 @@ class Cluster:
         self.committer.begin()
         metrics.redis_connected.set(1)
         self.ready.set()
-        await _first_to_fail(self.committer.run(generation), self._feed(Keys(generation.counter)))
+        await _first_to_fail(self.committer.run(generation), self._feed(generation))
 
     async def _begin(self, generation: Generation) -> None:
         if self.generation is not None:
@@ -170,9 +170,9 @@ class Cluster:
         metrics.generation.set(generation.counter)
         self.on_open([(int(number), *read_index(row)) for number, row in listed.items()])
 
-    async def _feed(self, keys: Keys) -> None:
+    async def _feed(self, generation: Generation) -> None:
         """Take the log as it grows; own steps wait until the journal has them."""
-        client, memory = self._shard.client, self.memory
+        client, memory, keys = self._shard.client, self.memory, Keys(generation.counter)
         while True:
             records = await log.follow(client, keys, memory.position)
             own = [record.place for record in records if memory.is_own(record)]
@@ -180,6 +180,9 @@ class Cluster:
                 await self.committer.wait_journalled(own[-1])
             if records:
                 self.timeline.take(records)
+            elif await client.get(GENERATION) != generation.value.encode():
+                # An emptied server says nothing, and waits.
+                raise GenerationChanged
 
 
 async def _first_to_fail(*works: Coroutine[Any, Any, None]) -> None:

@@ -185,6 +185,10 @@ class Committer:
         """A generation is open: accept."""
         self.refusal = ""
 
+    async def check(self) -> None:
+        """Return if the generation is still open: what was not found is not there. Else `OutcomeUnknown`."""
+        await self.ask(["skip"])
+
     async def ask(self, words: Sequence[Word], session: str = "") -> list[Any]:
         """Run one item that keeps nothing in the journal; return the script's whole answer."""
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()

@@ -56,6 +56,7 @@ class Loading:
             self._memory.begin_load(conversation)
             found = await self._read(conversation) or await self._restored(conversation)
             if found is None:
+                await self._committer.check()
                 return None
             held = self._memory.conversations.get(conversation)
             if held is not None:
@@ -109,7 +110,10 @@ class Loading:
             owned = await self._cold.owned(contact)
             await self._committer.ask(items.restore_contact(known, owned))
             row = await self._shard.client.get(self.keys.contact(contact))
-        return _contacts.decode(row) if row is not None else None
+        if row is None:
+            await self._committer.check()
+            return None
+        return _contacts.decode(row)
 
     async def contact_named(self, inbox: int, identifier: str) -> Contact | None:
         """The contact of an identifier, or None."""
@@ -117,7 +121,10 @@ class Loading:
         if number is None:
             known = await self._cold.contact_named(inbox, identifier)
             number = known.id if known is not None else None
-        return await self.contact(int(number)) if number is not None else None
+        if number is None:
+            await self._committer.check()
+            return None
+        return await self.contact(int(number))
 
     async def owned(self, contact: int, limit: int) -> list[int]:
         """A contact's newest conversations, newest first."""
