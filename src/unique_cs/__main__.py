@@ -27,6 +27,7 @@ usage: unique-cs COMMAND
   move --from sqlite --to mysql
                 take the embedded archive to the database at UNIQUE_CS_DATABASE_URL
   new-epoch     after a backup was restored: let clients that are ahead of it read everything again
+  sm-key        print the fingerprint by which clients of unique-cs.v1+sm know this server
   version       print the version
 """
 
@@ -141,6 +142,19 @@ def _new_epoch() -> int:
     return 0
 
 
+def _sm_key() -> int:
+    from unique_cs.gateway.sm import SmCodec, identity_key
+    from unique_cs.plugins import setup_of
+    from unique_cs.sm.curve import encode
+    from unique_cs.sm.handshake import fingerprint
+
+    settings = read_settings(os.environ)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = identity_key(setup_of(SmCodec, "sm", settings.plugin_options, settings.data_dir / "plugins"))
+    sys.stdout.write(f"fingerprint {fingerprint(key.public)}\npublic key  {encode(key.public).hex()}\n")
+    return 0
+
+
 def _version() -> int:
     sys.stdout.write(f"unique-cs {__version__}\n")
     return 0
@@ -167,6 +181,7 @@ _COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
     "migrate": _alone(_migrate),
     "move": _move,
     "new-epoch": _alone(_new_epoch),
+    "sm-key": _alone(_sm_key),
     "version": _alone(_version),
 }
 

@@ -34,10 +34,11 @@ from unique_cs.gateway.server import HttpServer
 from unique_cs.gateway.transports import mqtt_endpoint
 from unique_cs.gateway.transports.http_stream import HttpStream
 from unique_cs.gateway.transports.mqtt_bridge import open_bridge
-from unique_cs.gateway.transports.websocket import WebSocketTransport, choose_subprotocol
+from unique_cs.gateway.transports.subprotocols import Subprotocols
 from unique_cs.jobs.watch import Watch
 from unique_cs.listeners import Listeners, tls_context
 from unique_cs.node import Node
+from unique_cs.plugins import Plugins, load_plugins
 from unique_cs.protocol.handshake import Refusal, UpgradeRequest
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.records import SqlRecords
@@ -77,12 +78,15 @@ class App:
         database: Database,
         records: SqlRecords,
         node: Node,
+        plugins: Plugins,
         listeners: Listeners,
     ) -> None:
         self._settings = settings
         self._database = database
         self._records = records
         self._node = node
+        self._plugins = plugins
+        self._subprotocols = Subprotocols(plugins.codecs)
         self._archive = SqlArchive(database)
         self._tokens = ContactTokens(node.secret, settings.contact_token_days)
         self._passwords = Passwords()
@@ -102,11 +106,12 @@ class App:
         _warn(settings)
         listeners = Listeners(settings, _limits(settings))
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        plugins = _load_plugins(settings)
         hot = open_hot(settings.data_dir)
         database = await open_cold(settings.data_dir, settings.database_url)
         await bind(hot, database)
         node = Node(hot, SqlArchive(database), SystemClock())
-        app = cls(settings, database, await SqlRecords.open(database), node, listeners)
+        app = cls(settings, database, await SqlRecords.open(database), node, plugins, listeners)
         app.made = await first_start(
             app._records,
             app.next_id,
@@ -116,6 +121,7 @@ class App:
         )
         await app._server.start()
         await listeners.start(app._gateway, app._mqtt, app._proxies, app._deps())
+        await plugins.start(app._gateway)
         app._start_jobs()
         sys.setswitchinterval(SWITCH_S)
         # What is here now stays: the collector need not look at it again.
@@ -179,11 +185,7 @@ class App:
         if refused is not None:
             status, seconds = refused
             return Refusal(status, "Too many connections, come back later.", retry_after=seconds)
-        chosen = choose_subprotocol(request.subprotocols)
-        transport = WebSocketTransport(
-            self._gateway, chosen, sys.intern(address), from_page=request.origin is not None
-        )
-        return Accept(transport, chosen)
+        return self._subprotocols.accept(self._gateway, request, address)
 
     def _deps(self) -> Deps:
         settings, node = self._settings, self._node
@@ -259,9 +261,11 @@ class App:
         self._server.stop_accepting()
         self._mqtt.stop_accepting()
         self._listeners.stop_accepting(seconds)
+        self._plugins.stop_accepting()
         await self._gateway.drain(seconds)
         if self._bridge is not None:
             await self._bridge.flush(seconds)
+        await self._plugins.close()
         await self._server.close(seconds)
         await self._listeners.close()
         await self._node.close()
@@ -290,6 +294,11 @@ def _warn(settings: Settings) -> None:
         log.warning("the echo endpoints are on; turn them off in production", setting=f"{PREFIX}ECHO")
     if not settings.rate_limits:
         log.warning("rate limits are off; turn them on in production", setting=f"{PREFIX}RATE_LIMITS")
+
+
+def _load_plugins(settings: Settings) -> Plugins:
+    folder = settings.data_dir / "plugins"
+    return load_plugins(settings.plugins, settings.plugin_options, folder, tls_context(settings))
 
 
 def _limits(settings: Settings) -> Limits:

@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     metrics_token: str = ""
     rate_limits: bool = True
     echo: bool = False
+    plugins: str = ""
+    plugin_options: str = ""
     max_frame: Annotated[int, Meta(ge=1_024, le=1_048_576)] = 65_536
     max_text: Annotated[int, Meta(ge=1, le=100_000)] = 8_000
     max_queue: Positive = 1_048_576

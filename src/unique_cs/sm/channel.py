@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 KEY_BYTES: Final = 16
 IV_BYTES: Final = 12
-TAG_BYTES: Final = 16
+OVERHEAD: Final = 16
+"""Bytes by which a record is longer than what it hides: the tag of GCM."""
 
 
 class BadRecord(ValueError):
@@ -52,12 +53,12 @@ class Opener(_Direction):
 
     def open(self, record: bytes) -> bytes:
         """What the record hides. Raises `BadRecord`; then the connection is over."""
-        if len(record) < TAG_BYTES:
+        if len(record) < OVERHEAD:
             raise BadRecord("too short for a record")
-        mode = GCM(self._nonce(), record[-TAG_BYTES:])
+        mode = GCM(self._nonce(), record[-OVERHEAD:])
         decryptor = Cipher(self._cipher, mode).decryptor()
         decryptor.authenticate_additional_data(self._bound)
-        plain = decryptor.update(record[:-TAG_BYTES])
+        plain = decryptor.update(record[:-OVERHEAD])
         try:
             plain += decryptor.finalize()
         except InvalidTag as error:

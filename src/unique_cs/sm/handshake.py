@@ -11,8 +11,8 @@ from unique_cs.sm.sm2 import SIGNATURE_BYTES, Draw, Key, Party, agree, make_key,
 
 SUBPROTOCOL: Final = "unique-cs.v1+sm"
 VERSION: Final = b"\x01"
-CLIENT: Final = b"unique-cs client"
-SERVER: Final = b"unique-cs server"
+CLIENT: Final = b"unique-cs.client"
+SERVER: Final = b"unique-cs.server"
 """The names of the two sides, ID_A and ID_B of the standard."""
 
 CLIENT_HELLO_BYTES: Final = 1 + 2 * POINT_BYTES

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.node import House, turns
 from unique_cs.gateway.connection import Connection
-from unique_cs.gateway.transports.websocket import WebSocketTransport, choose_subprotocol
+from unique_cs.gateway.transports.subprotocols import Subprotocols
+from unique_cs.gateway.transports.websocket import WebSocketTransport
 from unique_cs.protocol.codec import MSGPACK
 from unique_cs.protocol.websocket import xor_mask
 
@@ -149,10 +150,10 @@ async def test_lost(house: House) -> None:
 
 def test_subprotocols() -> None:
     """The first offer that is known is chosen; without one it is JSON."""
-    assert choose_subprotocol(("x", MSGPACK.name, "unique-cs.v1")) == MSGPACK.name
-    assert choose_subprotocol(("unique-cs.v1", MSGPACK.name)) == "unique-cs.v1"
-    assert choose_subprotocol(("x",)) is None
-    assert choose_subprotocol(()) is None
+    assert Subprotocols().choose(("x", MSGPACK.name, "unique-cs.v1")) == MSGPACK.name
+    assert Subprotocols().choose(("unique-cs.v1", MSGPACK.name)) == "unique-cs.v1"
+    assert Subprotocols().choose(("x",)) is None
+    assert Subprotocols().choose(()) is None
 
 
 async def test_a_lost_connection_needs_no_collector(house: House) -> None:

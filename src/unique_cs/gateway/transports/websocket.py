@@ -28,7 +28,7 @@ WIRES: Final = {
 class WebSocketTransport(asyncio.Protocol):
     """The protocol of one accepted WebSocket, and the `Link` of its connection."""
 
-    __slots__ = ("_connection", "_engine", "_from_page", "_transport")
+    __slots__ = ("_binary", "_connection", "_engine", "_from_page", "_transport")
 
     _transport: asyncio.Transport
     _connection: Connection
@@ -39,7 +39,9 @@ class WebSocketTransport(asyncio.Protocol):
         """`from_page`: a browser made the connection."""
         self._from_page = from_page
         self._engine = WebSocket(gateway.limits.max_frame)
-        self._connection = Connection(gateway, self, WIRES[subprotocol], address)
+        wire = WIRES[subprotocol]
+        self._binary = wire.codec.binary
+        self._connection = Connection(gateway, self, wire, address)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's
         self._transport = transport
@@ -51,18 +53,20 @@ class WebSocketTransport(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         engine, connection = self._engine, self._connection
-        binary = connection.wire.codec.binary
         messages = engine.receive(data)
         if not messages:
             # A ping or pong, or part of a frame: the client lives.
             connection.alive()
         for message in messages:
-            if isinstance(message, Binary) is not binary:
+            if isinstance(message, Binary) is not self._binary:
                 connection.close(close.BAD_FRAME)
                 return
-            connection.receive(message)
+            self._take(message)
         if engine.output or engine.state:
             self._react()
+
+    def _take(self, message: bytes) -> None:
+        self._connection.receive(message)
 
     def _react(self) -> None:
         """Answer the engine's control frames; end when it has ended."""
@@ -105,8 +109,3 @@ class WebSocketTransport(asyncio.Protocol):
 
     def resume_reading(self) -> None:
         self._transport.resume_reading()
-
-
-def choose_subprotocol(offers: tuple[str, ...]) -> str | None:
-    """The first offer that we speak; None means JSON without a subprotocol."""
-    return next((offer for offer in offers if offer in WIRES), None)

@@ -1,0 +1,80 @@
+"""Plug-ins of a real server: a package that pip installed, and the shipped codec with real clients."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.support.world import inhabited, running
+from unique_cs.bench.process import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which pip has installed the example."""
+    folder = tmp_path_factory.mktemp("packages")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input")
+    example = ROOT / "examples" / "tcp-transport"
+    subprocess.run((*pip, "--no-deps", "--no-build-isolation", "--target", folder, example), check=True)
+    return folder
+
+
+async def read(reader: asyncio.StreamReader) -> dict[str, Any]:
+    """The next frame."""
+    async with asyncio.timeout(10):
+        size = int.from_bytes(await reader.readexactly(4), "big")
+        frame: dict[str, Any] = msgspec.json.decode(await reader.readexactly(size))
+    return frame
+
+
+async def until(reader: asyncio.StreamReader, kind: str) -> dict[str, Any]:
+    """The next frame of that type."""
+    while (frame := await read(reader))["type"] != kind:
+        pass
+    return frame
+
+
+def line(frame: dict[str, Any]) -> bytes:
+    data = msgspec.json.encode(frame)
+    return len(data).to_bytes(4, "big") + data
+
+
+async def test_a_transport_that_pip_installed(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A contact talks over it; an orderly stop sends it away with 4503."""
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    port = free_port()
+    settings = {"plugins": "tcp", "plugin_options": f"tcp.port={port}"}
+    async with running(tmp_path, **settings) as server, inhabited(server) as town:
+        ann = await town.contact("ann")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(line({"type": "connect", "token": ann.token}))
+        assert (await read(reader))["type"] == "connected"
+        writer.write(line({"type": "send", "n": 1, "body": {"kind": "text", "text": "hello"}}))
+        sent = await until(reader, "sent")
+        events = (await ann.history(sent["conversation"], 0))[1]
+        assert sent["id"] in {event["id"] for event in events}
+        await server.stop()
+        assert (await until(reader, "close"))["code"] == 4503
+        writer.close()
+        await server.start()
+
+
+async def test_an_oversized_frame_is_refused(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    port = free_port()
+    async with running(tmp_path, plugins="tcp", plugin_options=f"tcp.port={port}"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\xff\xff\xff\xff")
+        assert (await until(reader, "close"))["code"] == 4413
+        assert await reader.read() == b""
+        writer.close()
