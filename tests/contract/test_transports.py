@@ -1,4 +1,4 @@
-"""Every road carries the same protocol: one suite over WebSocket, HTTP, gRPC, MQTT and a broker."""
+"""Every road carries the same protocol: one suite over WebSocket, HTTP, gRPC, MQTT, a broker and plug-ins."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from unique_cs_tcp import Line
 
 from tests.support import mqtt
 from tests.support.grpc_call import GrpcCall
@@ -13,6 +14,8 @@ from tests.support.mqtt_client import Client, masked
 from tests.support.mqtt_lines import Broker
 from tests.support.node import House, open_house
 from tests.support.pipe import Pipe
+from tests.support.sm import SmClient
+from unique_cs.gateway.plugin import Handle
 from unique_cs.gateway.transports.http_stream import PATH, HttpStream
 from unique_cs.gateway.transports.mqtt_endpoint import Endpoint
 from unique_cs.gateway.transports.websocket import WebSocketTransport
@@ -79,6 +82,56 @@ class OverWebSocket(Road):
 
     def _write(self, payload: bytes) -> None:
         self._pipe.feed(masked(frame_text(payload)))
+
+
+class OverSm(Road):
+    """The shipped private codec, a plug-in."""
+
+    async def open(self, frame: Frame) -> None:
+        self._client = await SmClient(self.house).shake()
+        self._client.say(self._client.seal(msgspec.json.encode(frame)))
+
+    async def send(self, frame: Any) -> list[Frame]:
+        payload = frame if isinstance(frame, bytes) else msgspec.json.encode(frame)
+        self._client.say(self._client.seal(payload))
+        return await self.take()
+
+    async def take(self) -> list[Frame]:
+        await self.house.settle()
+        return [msgspec.json.decode(frame) for frame in self._client.take()]
+
+    def vanish(self) -> None:
+        self._client.pipe.lose()
+
+
+class OverTcp(Road):
+    """The transport of examples/tcp-transport, a plug-in."""
+
+    async def open(self, frame: Frame) -> None:
+        self._pipe = Pipe()
+        self._pipe.attach(Line(Handle(self.house.gateway)))
+        self._write(msgspec.json.encode(frame))
+
+    async def send(self, frame: Any) -> list[Frame]:
+        self._write(frame if isinstance(frame, bytes) else msgspec.json.encode(frame))
+        return await self.take()
+
+    async def take(self) -> list[Frame]:
+        await self.house.settle()
+        raw, found = self._pipe.taken(), []
+        while raw:
+            size = 4 + int.from_bytes(raw[:4], "big")
+            found.append(msgspec.json.decode(raw[4:size]))
+            raw = raw[size:]
+        return found
+
+    def vanish(self) -> None:
+        self._pipe.lose()
+
+    def _write(self, payload: bytes) -> None:
+        data = len(payload).to_bytes(4, "big") + payload
+        self._pipe.feed(data[:3])
+        self._pipe.feed(data[3:])
 
 
 class OverGrpc(Road):
@@ -234,7 +287,7 @@ async def house() -> AsyncIterator[House]:
 
 Make = Callable[[House, str], Road]
 roads = pytest.mark.parametrize(
-    "make", [OverWebSocket, OverStream, OverPolls, OverGrpc, OverMqtt, OverBroker]
+    "make", [OverWebSocket, OverStream, OverPolls, OverGrpc, OverMqtt, OverBroker, OverSm, OverTcp]
 )
 
 
@@ -306,7 +359,9 @@ async def test_resume_brings_what_was_missed(house: House, make: Make) -> None:
 
 
 @roads
-@pytest.mark.parametrize("other", [OverWebSocket, OverStream, OverGrpc, OverMqtt, OverBroker])
+@pytest.mark.parametrize(
+    "other", [OverWebSocket, OverStream, OverGrpc, OverMqtt, OverBroker, OverSm, OverTcp]
+)
 async def test_a_later_connection_replaces_on_any_road(house: House, make: Make, other: Make) -> None:
     """The session moves to whoever has the higher `c`; the one before hears 4409, as does a lower one."""
     road, later = make(house, await house.contact()), other(house, "ann")
