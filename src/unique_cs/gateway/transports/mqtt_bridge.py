@@ -76,6 +76,8 @@ class Bridge:
         self._rng = gateway.rng
         self._address = address
         self._lines = Lines(gateway)
+        # Made once, as it reads the system's certificates.
+        self._tls = ssl.create_default_context() if address.tls else None
         self._wait_s = FIRST_WAIT_S
 
     async def run(self) -> None:
@@ -126,7 +128,7 @@ class Bridge:
             protocol=ProtocolVersion.V5,
             keepalive=KEEP_ALIVE_S,
             max_inflight_messages=WINDOW,
-            tls_context=ssl.create_default_context() if address.tls else None,
+            tls_context=self._tls,
             **options,
         )
 
