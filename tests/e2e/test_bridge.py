@@ -6,16 +6,19 @@ import random
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
 
-from tests.support.mosquitto import SECRET, Mosquitto, mosquitto
+from tests.support.door import make_certificate
+from tests.support.mosquitto import BRIDGE, SECRET, Mosquitto, mosquitto
 from tests.support.world import Person, World, answered, inhabited, running, until
-from unique_cs.bench.process import ServerError, ServerProcess
+from unique_cs.bench.process import ServerError, ServerProcess, free_port
 from unique_cs.client import Connected, Phase, Rest, Sent
+from unique_cs.gateway.transports.mqtt_bridge import CLIENT_ID
 
 Frame = dict[str, Any]
 DEADLINE = 10.0
@@ -40,6 +43,11 @@ async def joined(server: ServerProcess, value: float = 1) -> None:
     async with asyncio.timeout(DEADLINE):
         while (await server.metrics())[CONNECTED] != value:
             await asyncio.sleep(0.05)
+
+
+def said(server: ServerProcess, what: str) -> bool:
+    """Whether it stands in the log."""
+    return what in server.log.read_text()
 
 
 class Device:
@@ -200,9 +208,52 @@ async def test_the_server_is_ready_without_the_broker(tmp_path: Path) -> None:
         await broker.end()
         await joined(server, 0)
         assert await server.status("/readyz") == 200
-        assert "no MQTT broker" in server.log.read_text()
+        assert said(server, "no MQTT broker")
         await broker.start()
         await joined(server)
+
+
+async def test_a_second_bridge_never_shares(tmp_path: Path) -> None:
+    """The broker lets only the newest in; devices that stayed hear of it when ours is back."""
+    async with bridged(tmp_path, "till") as (broker, server, town):
+        rest = await town.contact("mia")
+        async with device(broker, "till") as till:
+            await till.send(type="connect", token=rest.token, c=1)
+            session = (await till.until("connected"))["session"]
+            async with aiomqtt.Client(
+                "127.0.0.1",
+                broker.port,
+                username=BRIDGE,
+                password=SECRET,
+                identifier=CLIENT_ID,
+                protocol=aiomqtt.ProtocolVersion.V5,
+            ) as other:
+                await until(partial(said, server, "no MQTT broker"))
+                # Ours comes back by itself, and pushes the other one out.
+                with pytest.raises(aiomqtt.MqttError):
+                    await asyncio.wait_for(anext(other.messages), DEADLINE)
+            assert (await till.until("close"))["code"] == 4500
+            await till.send(type="connect", token=rest.token, session=session, c=2)
+            assert (await till.until("connected"))["resumed"]
+
+
+async def test_over_tls(tmp_path: Path) -> None:
+    """The broker's certificate is checked: without trust in it the bridge stays away."""
+    certificate, port = make_certificate(tmp_path / "broker.pem"), free_port()
+    async with mosquitto(tmp_path / "broker", "till", tls=(port, certificate)) as broker:
+        url = broker.bridge_url.replace("mqtt:", "mqtts:").replace(str(broker.port), str(port))
+        for trusts in (False, True):
+            environ = {"UNIQUE_CS_MQTT_BRIDGE_URL": url}
+            environ |= {"SSL_CERT_FILE": str(certificate)} if trusts else {}
+            server = ServerProcess(tmp_path / f"data{trusts}", environ=environ)
+            await server.start()
+            try:
+                if trusts:
+                    await joined(server)
+                else:
+                    await until(partial(said, server, "CERTIFICATE_VERIFY_FAILED"))
+            finally:
+                assert await server.stop() == 0
 
 
 async def test_an_address_that_is_none_ends_the_start(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ class Mosquitto:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.log = folder / "mosquitto.log"
+        self.more = ""  # lines of configuration
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
 
@@ -62,6 +63,7 @@ class Mosquitto:
             .replace("/etc/mosquitto/unique-cs.acl", str(self._folder / "acl"))
             # Else it gives up its rights, and may not enter the folder.
             + ("user root\n" if os.geteuid() == 0 else "")
+            + self.more
         )
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -104,12 +106,17 @@ def example(name: str) -> str:
 
 
 @asynccontextmanager
-async def mosquitto(folder: Path, *users: str) -> AsyncIterator[Mosquitto]:
-    """A running broker that lets the bridge and these users in."""
+async def mosquitto(
+    folder: Path, *users: str, tls: tuple[int, Path] | None = None
+) -> AsyncIterator[Mosquitto]:
+    """A running broker that lets the bridge and these users in; `tls`: a further port and its certificate."""
     if _MOSQUITTO is None:
         pytest.skip("mosquitto is not installed (Debian: apt-get install mosquitto)")
     folder.mkdir()  # noqa: ASYNC240 - before anything runs
     broker = Mosquitto(folder)
+    if tls is not None:
+        port, pem = tls
+        broker.more = f"listener {port} 127.0.0.1\ncertfile {pem}\nkeyfile {pem}\n"
     await broker.add(BRIDGE, *users)
     await broker.start()
     try:
