@@ -13,6 +13,7 @@ import msgspec
 from aiomqtt import Client, MqttError, ProtocolVersion, Will
 from aiomqtt.exceptions import MqttConnectError
 
+from unique_cs.client.frames import Unreadable, judging, read_frame
 from unique_cs.client.roads import Ends
 from unique_cs.client.state import Frame
 
@@ -33,6 +34,9 @@ _CODES: Final = {0x86: 4401, 0x87: 4401, 0x88: 4529, 0x89: 4529, 0x97: 4529, 0x9
 
 class _EndedError(Exception):
     """This connection is over."""
+
+
+_LOST: Final = (_EndedError, MqttError, OSError, TimeoutError, Unreadable)
 
 
 class MqttAddress(NamedTuple):
@@ -115,7 +119,7 @@ class MqttWire:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         self._ends.wire_closed(self, self._code(error), str(error or "the connection ended"))
-        if error is not None and not isinstance(error, _EndedError | MqttError | OSError | TimeoutError):
+        if error is not None and not isinstance(error, _LOST):
             raise error
 
     def _code(self, error: BaseException | None) -> int | None:
@@ -135,7 +139,7 @@ class MqttWire:
             if self._address.user is not None:
                 tasks.create_task(self._watch())
             async for message in client.messages:
-                self._came(msgspec.json.decode(message.payload))
+                self._came(read_frame(bytes(message.payload)))
 
     def _open(self) -> Client:
         where = self._address
@@ -171,10 +175,11 @@ class MqttWire:
     def _came(self, frame: Frame) -> None:
         if self._connected and frame["type"] == "connected":
             raise _EndedError("connected twice")
-        if not self._connected and not self._is_answer(frame):
-            return
-        if frame["type"] in {"sent", "error"}:
-            self._answered(frame.get("n", 0))
+        with judging(frame):
+            if not self._connected and not self._is_answer(frame):
+                return
+            if frame["type"] in {"sent", "error"}:
+                self._answered(frame.get("n") or 0)
         self._ends.wire_received(self, frame)
 
     def _is_answer(self, frame: Frame) -> bool:
