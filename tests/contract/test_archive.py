@@ -65,6 +65,15 @@ async def test_more_events_than_one_statement_takes(archive: Archive) -> None:
     assert await archive.events(TALK, 0, 10_000, 10_000, False) == [each.stored for each in many]
 
 
+async def test_frames_of_any_size_and_any_bytes(archive: Archive) -> None:
+    """A batch may be larger than what a database takes as one statement."""
+    frames = [bytes(range(256)) * 3_000, b"\xff\x00'\"\\%s" * 70_000, b""]
+    kept = [Stored(seq, 0, SESSION, seq, frames[seq % 3]) for seq in range(1, 10)]
+    events = [ArchivedEvent(TALK, TALK + each.seq, 1, "message.created", each) for each in kept]
+    await archive.store(1, events, [], [])
+    assert await archive.events(TALK, 0, 100, 10, False) == kept
+
+
 @pytest.mark.parametrize(
     ("after", "before", "limit", "newest", "seqs"),
     [
@@ -169,6 +178,10 @@ async def test_filters_and_their_combination(archive: Archive) -> None:
         ("%", [1]),
         ("\\", []),
         ("nobody", []),
+        ("zoË", [41]),
+        ("ZOË", [41]),
+        ("zoë", []),
+        ("\U0001f41d", [41]),
     ],
 )
 async def test_text_is_found_in_what_people_see(archive: Archive, text: str, ids: list[int]) -> None:
@@ -177,6 +190,7 @@ async def test_text_is_found_in_what_people_see(archive: Archive, text: str, ids
         row(2, contact=12, contact_name="Bo", last_text="我要退款"),
         row(3, contact=13, contact_name="", last_text=""),
         row(40, contact=14, contact_name="", last_text=""),
+        row(41, contact=14, contact_name="ZoË", last_text="\U0001f41d bee"),
     ]
     people = [Contact(12, 7, "Bo", email="bo@shop.example"), Contact(13, 7, identifier="u-77")]
     await archive.store(1, [], rows, people)

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ class MariaDb:
     """One server. `new_database` gives the address of an empty database in it.
 
     `kill` is a power cut for the server alone (SIGKILL); `stop` is orderly; `start` starts it again on the
-    same port with the same data. `pid` is there for SIGSTOP and SIGCONT. Its default character set is
+    same port with the same data. `paused` stops its clock for a while (SIGSTOP). Its default character set is
     Latin-1, as a careless installation's is.
     """
 
@@ -122,6 +123,15 @@ class MariaDb:
     def stop(self) -> None:
         """End it in order."""
         self._end(signal.SIGTERM)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it stand still inside the block, with its connections open."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:

@@ -67,7 +67,7 @@ class MemoryArchive:
         return (
             all(wanted in (None, value) for wanted, value in pairs)
             and (query.before is None or (row.updated_at, row.id) < query.before)
-            and self._contains(row, query.text.lower())
+            and self._contains(row, _lower(query.text))
         )
 
     def _contains(self, row: ConversationRow, text: str) -> bool:
@@ -79,4 +79,9 @@ class MemoryArchive:
             row.contact_name,
             row.last_text,
         )
-        return text == str(row.id) or any(text in field.lower() for field in fields)
+        return text == str(row.id) or any(text in _lower(field) for field in fields)
+
+
+def _lower(text: str) -> str:
+    """ASCII letters only."""
+    return text.encode().lower().decode()

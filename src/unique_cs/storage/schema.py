@@ -36,8 +36,8 @@ metadata = MetaData(
 
 # SQLite makes a primary key the row's own id only where its type is exactly INTEGER.
 Big: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite")
-# MySQL takes the length to choose its type; without one it ends at 64 KiB, and a frame may be longer.
-Frame: Final = LargeBinary(2**24 - 1)
+# MySQL's plain types end at 64 KiB, and a frame may be longer.
+Frame: Final = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 Long: Final = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 Key16: Final = LargeBinary(16).with_variant(mysql.VARBINARY(16), "mysql")
 # Text is compared byte by byte, trailing blanks included, as SQLite does.

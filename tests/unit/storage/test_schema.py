@@ -53,7 +53,7 @@ def test_the_schema_suits_mysql() -> None:
     tables = metadata.tables.values()
     made = {table.name: str(CreateTable(table).compile(dialect=dialect)) for table in tables}
     assert all("utf8mb4" in text for text in made.values())
-    assert "frame BLOB(16777215)" in made["events"]
+    assert "frame MEDIUMBLOB" in made["events"]
     assert "PRIMARY KEY (conversation, seq)" in made["events"]
     assert "AUTO_INCREMENT" not in "".join(made.values())
     # InnoDB indexes at most 3,072 bytes: four for a character, eight for a number.

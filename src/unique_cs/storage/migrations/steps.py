@@ -8,7 +8,7 @@ from sqlalchemy.dialects import mysql
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
-FRAME = sa.LargeBinary(2**24 - 1)
+FRAME = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 KEY16 = sa.LargeBinary(16).with_variant(mysql.VARBINARY(16), "mysql")
 
 
