@@ -13,15 +13,23 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from unique_cs.bench import rows
+from unique_cs.bench import attack, road_rows, rows
 from unique_cs.bench.http import HttpError
 from unique_cs.bench.load import crowd
 from unique_cs.bench.peers import PeerError
 from unique_cs.bench.people import contact_tokens
-from unique_cs.bench.process import INBOX_KEY, OWNER_EMAIL, OWNER_PASSWORD, ServerError, ServerProcess, Target
+from unique_cs.bench.process import (
+    INBOX_KEY,
+    OWNER_EMAIL,
+    OWNER_PASSWORD,
+    ServerError,
+    ServerProcess,
+    Target,
+    free_port,
+)
 from unique_cs.bench.report import Progress, Row, as_json, table
 
-PARTS = ("idle", "messages", "pages")
+PARTS = ("idle", "roads", "attack", "messages", "pages")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,7 +114,8 @@ async def _own_server(parts: set[str], plan: rows.Plan) -> list[Row]:
     os.sched_setaffinity(0, {cores[-1]})
     with tempfile.TemporaryDirectory(prefix="unique-cs-bench-") as folder:
         data = Path(folder) / "data"
-        server = ServerProcess(data, environ={"UNIQUE_CS_RATE_LIMITS": "off"}, core=cores[0])
+        off = {"UNIQUE_CS_RATE_LIMITS": "off"}
+        server = ServerProcess(data, environ=off, core=cores[0], mqtt_port=free_port())
         try:
             return await _all(server, parts, plan)
         except (ServerError, PeerError, HttpError, OSError, TimeoutError):
@@ -118,12 +127,14 @@ async def _own_server(parts: set[str], plan: rows.Plan) -> list[Row]:
 
 async def _all(server: ServerProcess, parts: set[str], plan: rows.Plan) -> list[Row]:
     found = [await rows.start(server, "empty")]
-    if "idle" in parts:
+    if parts & {"idle", "roads", "attack"}:
         tokens = await contact_tokens(server, plan.sessions, plan.progress)
         await rows.open_conversations(server, tokens, plan.progress)
         await server.stop()
         found.append(await rows.start(server, f"{plan.sessions:,} conversations"))
-        found += await rows.idle(server, tokens, plan)
+        found += await rows.idle(server, tokens, plan) if "idle" in parts else []
+        found += await road_rows.roads(server, tokens, plan) if "roads" in parts else []
+        found += [await attack.under_attack(server, tokens, plan)] if "attack" in parts else []
     if parts & {"messages", "pages"}:
         found += await _messages(server, plan, pages="pages" in parts)
     return found

@@ -217,6 +217,16 @@ PeerT = TypeVar("PeerT", bound=Peer)
 
 async def attach(server: Target, peer: PeerT, source: str = "") -> PeerT:
     """Connect a peer, from `source` where it is given, and wait until it is greeted or refused."""
+    await dial(server, peer, source)
+    await peer.connected
+    return peer
+
+
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
+
+
+async def dial(server: Target, protocol: ProtocolT, source: str = "", port: int = 0) -> ProtocolT:
+    """Connect a protocol to the server's HTTP port, or another `port` of it."""
     loop = asyncio.get_running_loop()
     sock = socket.socket()
     sock.setblocking(False)
@@ -226,7 +236,10 @@ async def attach(server: Target, peer: PeerT, source: str = "") -> PeerT:
         # The port is chosen by `connect`, which looks at both ends: `bind` would search long.
         sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
         sock.bind((source, 0))
-    await loop.sock_connect(sock, (server.host, server.port))
-    await loop.create_connection(lambda: peer, sock=sock)
-    await peer.connected
-    return peer
+    try:
+        await loop.sock_connect(sock, (server.host, port or server.port))
+    except BaseException:
+        sock.close()
+        raise
+    await loop.create_connection(lambda: protocol, sock=sock)
+    return protocol

@@ -31,6 +31,7 @@ class Target:
     inbox: str = INBOX_KEY
     email: str = OWNER_EMAIL
     password: str = OWNER_PASSWORD
+    mqtt_port: int = 0
 
     @property
     def url(self) -> str:
@@ -73,9 +74,13 @@ class ServerProcess(Target):
         environ: Mapping[str, str] | None = None,
         core: int | None = None,
         prefix: Sequence[str] = (),
+        mqtt_port: int = 0,
     ) -> None:
-        """`environ` adds to the settings, `core` pins to one core, `prefix` goes before the command."""
-        super().__init__("127.0.0.1", free_port())
+        """`environ` adds to the settings, `core` pins to one core, `prefix` goes before the command.
+
+        `mqtt_port` is 0 for a server without MQTT.
+        """
+        super().__init__("127.0.0.1", free_port(), mqtt_port=mqtt_port)
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self._environ = self._settings() | dict(environ or {})
@@ -89,7 +94,7 @@ class ServerProcess(Target):
             "UNIQUE_CS_HOST": "127.0.0.1",
             "UNIQUE_CS_HTTP_PORT": str(self.port),
             "UNIQUE_CS_GRPC_PORT": "0",
-            "UNIQUE_CS_MQTT_PORT": "0",
+            "UNIQUE_CS_MQTT_PORT": str(self.mqtt_port),
             "UNIQUE_CS_DATA_DIR": str(self.data),
             "UNIQUE_CS_OWNER_EMAIL": self.email,
             "UNIQUE_CS_OWNER_PASSWORD": self.password,
