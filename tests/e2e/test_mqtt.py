@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import os
 import shutil
 import socket
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -292,7 +292,7 @@ async def test_paho_gets_a_client_id(mqtt: MqttServer, town: World) -> None:
 def _tool(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} is not here; mosquitto's are in Debian's mosquitto-clients")
+        pytest.skip(f"{name} is not installed; mosquitto's tools are in Debian's mosquitto-clients")
     return found
 
 
@@ -313,18 +313,29 @@ async def test_mosquitto_listens_and_speaks(mqtt: MqttServer, town: World, versi
     assert "ot authori" in refused
 
 
-async def test_npm_mqtt(mqtt: MqttServer, town: World, tmp_path: Path) -> None:
-    """The `mqtt` of npm, whose folder `MQTT_JS` names."""
-    folder = os.environ.get("MQTT_JS")
-    if folder is None:
-        pytest.skip("MQTT_JS names no folder of npm's mqtt (npm install mqtt)")
+@pytest.fixture(scope="module")
+def mqtt_js(request: pytest.FixtureRequest) -> Path:
+    """The folder of npm's `mqtt`, which is installed once, into pytest's cache."""
+    cache = request.config.cache
+    assert cache is not None
+    home = cache.mkdir("npm-mqtt")
+    found = home / "node_modules" / "mqtt"
+    if not (found / "package.json").exists():
+        quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+        command = [_tool("npm"), "install", "--prefix", str(home), *quiet, "mqtt@5"]
+        subprocess.run(command, check=True, timeout=120)
+    return found
+
+
+async def test_npm_mqtt(mqtt: MqttServer, town: World, tmp_path: Path, mqtt_js: Path) -> None:
+    """The `mqtt` of npm, of both versions, over TCP and WebSocket."""
     node = _tool("node")
     rest = await town.contact("npm")
     script = tmp_path / "talk.cjs"
     script.write_text(_NPM)
     for url in (f"mqtt://127.0.0.1:{mqtt.port}", f"ws://127.0.0.1:{mqtt.server.port}/mqtt"):
         for version in ("4", "5"):
-            said = await _run(node, str(script), folder, url, version, rest.token or "")
+            said = await _run(node, str(script), str(mqtt_js), url, version, rest.token or "")
             assert said.split()[:2] == ["connected", "sent"], said
 
 
