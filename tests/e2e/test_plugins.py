@@ -1,6 +1,7 @@
 """Plug-ins of a real server: a package that pip installed, and the shipped codec with real clients."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.world import inhabited, running
+from tests.support.sm import sealed_at
+from tests.support.world import answered, inhabited, running
 from unique_cs.bench.process import free_port
+from unique_cs.client import Client, Connected, Disconnected, Output, Sent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,3 +81,47 @@ async def test_an_oversized_frame_is_refused(
         assert (await until(reader, "close"))["code"] == 4413
         assert await reader.read() == b""
         writer.close()
+
+
+async def test_a_client_says_nothing_to_another_server(tmp_path: Path) -> None:
+    """Nor to one that does not speak the codec: it gives up, and its token stays with it."""
+    for name in ("good", "other", "plain"):
+        (tmp_path / name).mkdir()
+    async with (
+        running(tmp_path / "good", plugins="sm") as good,
+        running(tmp_path / "other", plugins="sm") as other,
+        running(tmp_path / "plain") as plain,
+        inhabited(good) as town,
+    ):
+        ann = await town.contact("ann")
+        pin = sealed_at(good).partition("#")[2]
+        for server, words in ((other, "another identity key"), (plain, "does not speak")):
+            told: asyncio.Queue[Output] = asyncio.Queue()
+            at = f"{server.url}#{pin}"
+            assert ann.token is not None
+            async with Client(
+                good.url, ann.token, roads=("sm",), addresses={"sm": at}, listener=told.put_nowait
+            ):
+                async with asyncio.timeout(10):
+                    while not isinstance(output := await told.get(), Disconnected):
+                        assert not isinstance(output, Connected)
+            assert words in output.reason
+
+
+def printed_fingerprint(data: Path) -> str:
+    """What `unique-cs sm-key` says."""
+    environ = {**os.environ, "UNIQUE_CS_DATA_DIR": str(data)}
+    command = (sys.executable, "-m", "unique_cs", "sm-key")
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    return done.stdout.split()[1]
+
+
+async def test_the_command_prints_the_fingerprint_of_the_running_server(tmp_path: Path) -> None:
+    """And a talk over the sealed road with it."""
+    async with running(tmp_path, plugins="sm") as server, inhabited(server) as town:
+        at = f"{server.url}#{printed_fingerprint(server.data)}"
+        assert at == sealed_at(server)
+        ann = await town.client("ann", await town.contact("ann"), roads=("sm",), addresses={"sm": at})
+        answers = await answered([ann.say(f"m{n}") for n in range(10)])
+        assert all(isinstance(answer, Sent) for answer in answers)
+        assert await town.verdict() == []

@@ -12,12 +12,14 @@ from typing import get_args
 import pytest
 
 from tests.support.mosquitto import mosquitto
+from tests.support.sm import sealed_at
 from tests.support.world import Person, World, answered, inhabited, running, until
 from unique_cs.bench.process import ServerProcess, free_port
 from unique_cs.client import Connected, Phase, Road, Sent
 from unique_cs.client.roads import Choice
 
 KILLS = 3
+SETTINGS = {"rate_limits": "off", "plugins": "sm"}
 ALL: tuple[Road, ...] = get_args(Road)
 Addresses = Mapping[Road, str]
 
@@ -29,13 +31,15 @@ async def served(folder: Path, mqtt: str) -> AsyncIterator[tuple[ServerProcess, 
     rpc: Addresses = {"grpc": f"grpc://127.0.0.1:{grpc}"}
     if mqtt == "port":
         # The owner has no address: it goes over MQTT in a WebSocket.
-        async with running(folder, rate_limits="off", mqtt_port=str(port), grpc_port=str(grpc)) as server:
+        async with running(folder, **SETTINGS, mqtt_port=str(port), grpc_port=str(grpc)) as server:
+            rpc = {**rpc, "sm": sealed_at(server)}
             yield server, {"ann": {"mqtt": f"mqtt://127.0.0.1:{port}", **rpc}, "owner": rpc}
         return
     async with (
         mosquitto(folder / "broker", "ann", "owner") as broker,
-        running(folder, rate_limits="off", mqtt_bridge_url=broker.bridge_url, grpc_port=str(grpc)) as server,
+        running(folder, **SETTINGS, mqtt_bridge_url=broker.bridge_url, grpc_port=str(grpc)) as server,
     ):
+        rpc = {**rpc, "sm": sealed_at(server)}
         yield server, {name: {"mqtt": broker.url(name), **rpc} for name in ("ann", "owner")}
 
 
@@ -61,15 +65,12 @@ def heard(person: Person, speaker: str) -> list[str]:
     return [text for text in person.texts() if text.startswith(speaker) and text != "v0"]
 
 
-@pytest.mark.parametrize("road", ["http", "poll", "mqtt", "grpc"])
+@pytest.mark.parametrize("road", ["http", "poll", "mqtt", "grpc", "sm"])
 async def test_both_hear_each_other_in_order(tmp_path: Path, road: Road) -> None:
     """A talk of a contact and an agent over one road, with sends in flight on both sides."""
     port = free_port()
-    at: Addresses = {"grpc": f"grpc://127.0.0.1:{port}"}
-    async with (
-        running(tmp_path, rate_limits="off", grpc_port=str(port)) as server,
-        inhabited(server) as town,
-    ):
+    async with running(tmp_path, **SETTINGS, grpc_port=str(port)) as server, inhabited(server) as town:
+        at: Addresses = {"grpc": f"grpc://127.0.0.1:{port}", "sm": sealed_at(server)}
         visitor = await town.client("ann", await town.contact("ann"), roads=(road,), addresses=at)
         owner = await town.client("owner", await town.agent(), contact=False, roads=(road,), addresses=at)
         (first,) = await answered([visitor.say("v0")])

@@ -8,16 +8,24 @@ from typing import Any
 from tests.support.mqtt_client import masked
 from tests.support.node import House
 from tests.support.pipe import Pipe
+from unique_cs.bench.process import ServerProcess
 from unique_cs.gateway.sm import SmCodec
 from unique_cs.gateway.transports.coded import CodedTransport
 from unique_cs.protocol.websocket import frame_binary
 from unique_cs.sm.channel import Channel
 from unique_cs.sm.handshake import begin, fingerprint, finish, make_credentials
+from unique_cs.sm.keyfile import read_key
 from unique_cs.sm.sm2 import key_of
 
 IDENTITY = key_of(0x1234567)
 PIN = fingerprint(IDENTITY.public)
 draw = random.Random(7).randbytes
+
+
+def sealed_at(server: ServerProcess) -> str:
+    """The address of the sealed road to a server that has begun with a key of its own."""
+    key = read_key(server.data / "plugins" / "sm" / "identity.key")
+    return f"{server.url}#{fingerprint(key.public)}"
 
 
 class InlineSm(SmCodec):

@@ -38,12 +38,20 @@ def _grpc(ends: Ends, url: str) -> Wire:
     return GrpcWire(ends, url)
 
 
+def _sm(ends: Ends, url: str) -> Wire:
+    """The cryptography is loaded only where it is used."""
+    from unique_cs.client.sm import SmWire  # noqa: PLC0415
+
+    return SmWire(ends, url)
+
+
 _FACTORIES: dict[Road, Factory] = {
     "websocket": WebSocketWire,
     "http": HttpWire,
     "poll": PollWire,
     "mqtt": MqttWire,
     "grpc": _grpc,
+    "sm": _sm,
 }
 
 
@@ -68,7 +76,7 @@ class Client:
 
         `roads` are tried in order: the next one where the one before does not get through. `addresses` are
         those of roads that begin elsewhere: `grpc` at `grpc://host:8081`, `mqtt` at `mqtt://host:1883`, or
-        at a broker.
+        at a broker, `sm` at the HTTP address with the server's fingerprint, `http://host:8080#9f3c…`.
         """
         self.session = Session(token, store or MemoryStore(), settings)
         self.rest = Rest(url, token)

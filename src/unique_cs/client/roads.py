@@ -5,7 +5,7 @@ from typing import Final, Literal, Protocol
 
 from unique_cs.client.state import Frame
 
-Road = Literal["websocket", "http", "poll", "mqtt", "grpc"]
+Road = Literal["websocket", "http", "poll", "mqtt", "grpc", "sm"]
 
 ROADS: Final[tuple[Road, ...]] = ("websocket", "http", "poll")
 """What a client tries unless it is told otherwise."""

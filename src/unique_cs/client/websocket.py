@@ -29,13 +29,14 @@ class WebSocketWire:
         """`url` is the server's HTTP address."""
         self._ends = ends
         self._url = "ws" + url.removeprefix("http") + "/ws"
-        self._queue: deque[str] = deque()
+        self._options = dict(_OPTIONS)
+        self._queue: deque[bytes] = deque()
         self._work = asyncio.Event()
         self._socket: ClientConnection | None = None
         self._closing = False
 
     def write(self, frame: Frame) -> None:
-        self._queue.append(msgspec.json.encode(frame).decode())
+        self._queue.append(msgspec.json.encode(frame))
         self._work.set()
 
     def close(self) -> None:
@@ -49,7 +50,7 @@ class WebSocketWire:
     async def run(self) -> None:
         code, reason = None, ""
         try:
-            async with connect(self._url, **_OPTIONS) as socket:
+            async with connect(self._url, **self._options) as socket:
                 await self._attached(socket)
         except ConnectionClosed as closed:
             code = closed.rcvd.code if closed.rcvd is not None else None
@@ -60,11 +61,12 @@ class WebSocketWire:
 
     async def _attached(self, socket: ClientConnection) -> None:
         self._socket = socket
+        await self._prepare(socket)
         self._ends.wire_opened(self)
         writer = asyncio.create_task(self._write(socket))
         try:
             while True:
-                self._ends.wire_received(self, read_frame(await socket.recv()))
+                self._ends.wire_received(self, read_frame(self._unpack(await socket.recv())))
         finally:
             writer.cancel()
 
@@ -74,8 +76,21 @@ class WebSocketWire:
                 await self._work.wait()
                 self._work.clear()
                 while self._queue:
-                    await socket.send(self._queue.popleft())
+                    await socket.send(self._pack(self._queue.popleft()))
                 if self._closing:
                     await socket.close()
         except ConnectionClosed:
             """The reader reports it."""
+
+    # What a codec adds
+
+    async def _prepare(self, socket: ClientConnection) -> None:
+        """Done before the first frame."""
+
+    def _pack(self, frame: bytes) -> str | bytes:
+        """The message for a frame, in the order in which they leave."""
+        return frame.decode()
+
+    def _unpack(self, message: str | bytes) -> str | bytes:
+        """The frame in a message. Raises `Unreadable`."""
+        return message
