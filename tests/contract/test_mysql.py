@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -10,6 +11,7 @@ from alembic.migration import MigrationContext
 from msgspec.structs import replace
 from sqlalchemy import Connection, text
 
+from tests.support.door import make_certificate
 from tests.support.mariadb import PASSWORD, MariaDb
 from unique_cs.errors import OutcomeUnknown, SettingsError, StorageUnavailable
 from unique_cs.ports import Agent, ArchivedEvent, Inbox, Stored
@@ -211,3 +213,22 @@ async def test_a_server_that_stands_still_is_away(
         await archive.cursor()
     assert await archive.cursor() == 0
     await database.close()
+
+
+async def test_tls_is_spoken_with_a_server_that_is_known(own_mariadb: MariaDb, tmp_path: Path) -> None:
+    certificate = make_certificate(own_mariadb.folder / "server.pem")
+    other = make_certificate(tmp_path / "other.pem")
+    certificate.chmod(0o644)
+    url = own_mariadb.new_database()
+    own_mariadb.stop()
+    # The client program is told nothing of certificates, so that it can go without.
+    own_mariadb.start(f"--ssl-cert={certificate}", f"--ssl-key={certificate}")
+    database = await MySqlDatabase.open(f"{url}?ssl_ca={certificate}")
+    cipher = await database.read(
+        lambda connection: connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'")).all()
+    )
+    assert cipher[0][1].startswith("TLS")
+    await database.close()
+    for options in (f"ssl_ca={other}", "ssl=on"):
+        with pytest.raises(StorageUnavailable, match=r"(?i)certificate"):
+            await MySqlDatabase.open(f"{url}?{options}")

@@ -1,0 +1,129 @@
+"""What is said to MySQL without a server: its address, and the text of statements."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Dialect
+from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from tests.support.door import make_certificate
+from unique_cs.errors import SettingsError
+from unique_cs.storage import schema
+from unique_cs.storage.mysql_url import POOL, MySqlUrl
+from unique_cs.storage.sql import BulkInsert
+
+
+def server(version: tuple[int, ...], *, mariadb: bool = False) -> Dialect:
+    """The dialect as it is after it met a server."""
+    dialect: Any = mysql.dialect(paramstyle="format")
+    dialect.server_version_info = version
+    dialect.is_mariadb = mariadb
+    dialect._requires_alias_for_on_duplicate_key = not mariadb and version >= (8, 0, 20)
+    return dialect  # type: ignore[no-any-return]
+
+
+MYSQL_8 = server((8, 4, 0))
+TIDB = server((8, 0, 11))
+MARIADB = server((10, 11, 19), mariadb=True)
+
+
+class Recorded:
+    """A connection that keeps statements."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, tuple[Any, ...]]] = []
+
+    def exec_driver_sql(self, text: str, values: tuple[Any, ...]) -> None:
+        self.statements.append((text, values))
+
+
+def run(insert: BulkInsert, rows: list[tuple[Any, ...]]) -> list[tuple[str, tuple[Any, ...]]]:
+    recorded: Any = Recorded()
+    insert.run(recorded, rows)
+    return recorded.statements  # type: ignore[no-any-return]
+
+
+def test_an_address() -> None:
+    url = MySqlUrl.parse("mysql://ann:p%40ss%2F@db.example:3307/chat?pool=20")
+    assert url.address.render_as_string(hide_password=False).startswith(
+        "mysql+asyncmy://ann:p%40ss%2F@db.exa"
+    )
+    assert (url.address.password, url.address.port, url.address.database) == ("p@ss/", 3307, "chat")
+    assert (url.pool, url.tls, dict(url.address.query)) == (20, None, {})
+    plain = MySqlUrl.parse("mariadb://ann@db.example/chat")
+    assert (plain.address.port, plain.pool) == (3306, POOL)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "chat",
+        "mysql://ann:secret@/chat",
+        "mysql://ann:secret@host",
+        "mysql://ann:secret@host:port/chat",
+        "postgresql://ann:secret@host/chat",
+        "mysql+pymysql://ann:secret@host/chat",
+        "mysql://ann:secret@host/chat?charset=latin1",
+        "mysql://ann:secret@host/chat?pool=0",
+        "mysql://ann:secret@host/chat?pool=many",
+        "mysql://ann:secret@host/chat?ssl=off",
+        "mysql://ann:secret@host/chat?ssl_ca=/nowhere/ca.pem",
+    ],
+)
+def test_an_address_that_will_not_do_is_refused_and_its_password_not_repeated(address: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        MySqlUrl.parse(address)
+    assert "secret" not in raised.value.message
+
+
+def test_tls_checks_the_server(tmp_path: Path) -> None:
+    authority = make_certificate(tmp_path / "ca.pem")
+    for options in ("ssl=on", f"ssl_ca={authority}", f"ssl_ca={authority}&ssl_cert={authority}"):
+        tls = MySqlUrl.parse(f"mysql://ann@host/chat?{options}").tls
+        assert tls is not None
+        assert tls.check_hostname
+
+
+@pytest.mark.parametrize(("dialect", "given"), [(MYSQL_8, "new."), (TIDB, "VALUES("), (MARIADB, "VALUES(")])
+def test_the_column_that_decides_is_assigned_last(dialect: Dialect, given: str) -> None:
+    insert = BulkInsert(schema.conversations, dialect, newer="seq")
+    ((text, values),) = run(insert, [tuple(range(11)), tuple(range(11))])
+    head, _, update = text.partition("ON DUPLICATE KEY UPDATE")
+    assert head.count(f"({', '.join(['%s'] * 11)})") == 2
+    assert len(values) == 22
+    assert given in update
+    assert update.rpartition("seq = ")[0].count(" = if(") == 9
+    assert " id = " not in update
+
+
+def test_a_table_with_other_unique_keys_is_not_written_over() -> None:
+    with pytest.raises(ValueError, match="unique keys"):
+        BulkInsert(schema.agents, MARIADB, replace=True)
+    assert "ON DUPLICATE" not in run(BulkInsert(schema.agents, MARIADB), [(1,) * 6])[0][0]
+
+
+def test_statements_stay_below_what_a_server_takes() -> None:
+    insert = BulkInsert(schema.relay, MARIADB)
+    assert [len(values) for _, values in run(insert, [(1, 2)] * (2 * insert.MYSQL_ROWS + 1))] == [
+        2 * insert.MYSQL_ROWS,
+        2 * insert.MYSQL_ROWS,
+        2,
+    ]
+    large = (1, b"x" * (insert.MYSQL_BYTES // 3))
+    sizes = [
+        len(values) // 2 for _, values in run(insert, [large, large, large, (1, b"x" * 3_000_000), large])
+    ]
+    assert sizes == [2, 1, 1, 1]
+    assert run(insert, []) == []
+
+
+@pytest.mark.parametrize("dialect", [MYSQL_8, TIDB, MARIADB])
+def test_every_table_and_index_can_be_said(dialect: Dialect) -> None:
+    for table in schema.metadata.tables.values():
+        text = str(CreateTable(table).compile(dialect=dialect))
+        assert "utf8mb4_0900_bin" in text
+        assert "ENGINE=InnoDB" in text
+        for index in table.indexes:
+            assert str(CreateIndex(index).compile(dialect=dialect)).startswith("CREATE INDEX")
