@@ -25,12 +25,17 @@ class HttpProtocol(HttpToolsProtocol):
         *,
         upgrades: Upgrades,
         heads: Deadlines,
+        bodies: Deadlines,
         max_head: int,
     ) -> None:
-        """A request head must come before its deadline in `heads` and hold at most `max_head` bytes."""
+        """A request head must come before its deadline in `heads` and hold at most `max_head` bytes.
+
+        What follows it must come before its deadline in `bodies`.
+        """
         super().__init__(config, server_state, app_state)
         self._upgrades = upgrades
         self._heads = heads
+        self._bodies = bodies
         self._max_head = max_head
         self._fields = 0  # bytes of the head in its target and header fields
         self._unfinished: int | None = None  # bytes of reads that lay within the head; `None` outside of one
@@ -42,11 +47,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._heads.discard(self)
+        self._bodies.discard(self)
         super().connection_lost(exc)
 
     def expire(self) -> None:
-        """The head did not come in time."""
-        if self._unfinished is None:
+        """The head or the body did not come in time: say so, unless nothing was begun or it is answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        waits_for_body = cycle is not None and cycle.more_body and not cycle.response_started
+        if self._unfinished is None and not waits_for_body:
             self.transport.close()
         else:
             refuse(self.transport, Refusal(408))
@@ -80,8 +88,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._has_offer = self.parser.should_upgrade()
         if not self._has_offer:
             super().on_headers_complete()
+            self._bodies.add(self)
 
     def on_message_complete(self) -> None:
+        self._bodies.discard(self)
         if not self._has_offer:
             super().on_message_complete()
 

@@ -19,6 +19,7 @@ class HttpLimits(NamedTuple):
 
     max_head: int = 16 * 1024  # bytes of a request head
     head_timeout: float = 10.0  # from the connection, or the head's first byte, to its end
+    body_timeout: float = 60.0  # from the head's end to that of the body
     keep_alive: int = (
         75  # between requests: longer than a proxy keeps its connections, or it meets closed ones
     )
@@ -79,6 +80,7 @@ class HttpServer:
         self._tls = tls
         self._limits = limits
         self._heads = Deadlines(limits.head_timeout)
+        self._bodies = Deadlines(limits.body_timeout)
         self._upgrades = upgrades
         self._config = uvicorn.Config(
             app,
@@ -126,6 +128,7 @@ class HttpServer:
         for connection in list(self._state.connections):
             connection.shutdown()
         await self._finish_requests(timeout)
+        self._bodies.expire_all()
         for connection in list(self._state.connections):
             connection.transport.close()
         if self._clock is not None:
@@ -151,6 +154,7 @@ class HttpServer:
             self._lifespan.state,
             upgrades=self._upgrades,
             heads=self._heads,
+            bodies=self._bodies,
             max_head=self._limits.max_head,
         )
 

@@ -145,6 +145,26 @@ async def test_a_slow_later_head_is_not_waited_for() -> None:
         assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.parametrize("length", [b"Content-Length: 9", b"Transfer-Encoding: chunked"])
+async def test_a_slow_body_is_not_waited_for(length: bytes) -> None:
+    """The deadline is that of the whole body: a byte now and then does not move it."""
+    limits = HttpLimits(body_timeout=0.3)
+    async with serve(limits=limits) as served, served.connect() as client:
+        await client.send(b"POST /x HTTP/1.1\r\nHost: a\r\n" + length + b"\r\n\r\n", b"1")
+        await asyncio.sleep(0.1)
+        await client.send(b"\r\na")
+        assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_body_in_time_leaves_no_deadline() -> None:
+    limits = HttpLimits(body_timeout=0.15)
+    async with serve(limits=limits) as served, served.connect() as client:
+        await client.send(SLOW)
+        await asyncio.sleep(0.3)
+        served.app.release.set()
+        assert (await client.response())[0] == 200
+
+
 async def test_a_request_may_take_longer_than_its_head() -> None:
     limits = HttpLimits(head_timeout=0.15)
     async with serve(limits=limits) as served, served.connect() as client, served.connect() as silent:
