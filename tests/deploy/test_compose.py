@@ -1,6 +1,7 @@
 """compose.yaml, read as Docker reads it."""
 
 import asyncio
+import os
 import re
 import shutil
 import subprocess
@@ -10,8 +11,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 import yaml
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError
 
 from tests.support.debian import program
 from tests.support.tools import ask, tool
@@ -168,3 +172,80 @@ async def test_people_talk_through_the_balancer(tmp_path: Path, road: Road) -> N
         await answered([owner.say("o0", first.conversation)])
         await until(lambda: "o0" in visitor.texts())
         assert await town.verdict() == []
+
+
+def shell(name: str, **replaced: str) -> list[str]:
+    """Give a service's command as its container runs it, with other places."""
+    text: str = SERVICES[name]["command"][-1].replace("$$", "$")
+    for old, new in replaced.items():
+        text = text.replace(PLACES[old], new)
+    return ["sh", "-c", text]
+
+
+PLACES = {
+    "data": "--dir /data",
+    "passwords": "/tmp/passwords",
+    "config": "/mosquitto/config/mosquitto.conf",
+}
+
+
+async def test_redis_starts_as_it_is_told(tmp_path: Path) -> None:
+    """With Debian's Redis: what it says of itself, and that nobody gets in without the password."""
+    program("redis-server", "redis-server")
+    port = free_port()
+    command = shell("redis", data=f"--dir {tmp_path} --port {port} --bind 127.0.0.1")
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | {"REDIS_PASSWORD": "secret"})
+    try:
+        await opened(port)
+        async with Redis(port=port, password="secret") as redis:
+            told = {**await redis.config_get("maxmemory-policy"), **await redis.config_get("append*")}
+        assert (told["maxmemory-policy"], told["appendonly"]) == ("noeviction", "yes")
+        async with Redis(port=port) as nobody:
+            with pytest.raises(AuthenticationError):
+                await nobody.ping()
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_only_who_has_the_password_gets_into_the_broker(tmp_path: Path) -> None:
+    """With Debian's Mosquitto."""
+    program("mosquitto", "mosquitto")
+    port, config = free_port(), tmp_path / "mosquitto.conf"
+    text = (ROOT / "deploy" / "mosquitto" / "mosquitto.conf").read_text()
+    for old, new in {
+        "listener 1883": f"listener {port} 127.0.0.1",
+        "/mosquitto/data/": f"{tmp_path}/",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    config.write_text(f"user root\n{text.replace('/tmp/passwords', f'{tmp_path}/passwords')}")
+    command = shell("mosquitto", passwords=f"{tmp_path}/passwords", config=str(config))
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    process = await asyncio.create_subprocess_exec(
+        *command, env=os.environ | {"MQTT_PASSWORD": "secret", "PATH": path}
+    )
+    try:
+        await opened(port)
+        async with aiomqtt.Client("127.0.0.1", port, username="unique-cs", password="secret"):
+            pass
+        for password in ("wrong", None):
+            with pytest.raises(aiomqtt.MqttError):
+                async with aiomqtt.Client("127.0.0.1", port, username="unique-cs", password=password):
+                    raise AssertionError("it got in")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def opened(port: int) -> None:
+    """Wait until somebody listens."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
