@@ -225,7 +225,9 @@ class App:
         self._node.timeline.group.admit()
 
     async def _check_cold(self) -> None:
-        await self._archive.cursor()
+        # With a server away chat goes on, and a balancer must not take that for a reason to send nobody.
+        if not self._settings.database_url:
+            await self._archive.cursor()
         if self._node.relay.stopped:
             raise UniqueCsError(Code.INTERNAL, f"the relay stopped: {self._node.relay.stopped}")
 

@@ -82,6 +82,7 @@ async def test_chat_goes_on_while_the_database_is_away(tmp_path: Path, own_maria
             before = len(visitor.recorder.told)
             answer = await asyncio.wait_for(visitor.say("while it is away"), 5)
             assert isinstance(answer, Sent)
+            assert await server.status("/readyz") == 200
             assert not any(isinstance(item, Connected) for item in visitor.recorder.told[before:])
             own_mariadb.start()
         sent = await talkers.finish(30)
