@@ -237,6 +237,17 @@ def test_every_secret_value_has_its_setting(rendered: dict[str, Rendered]) -> No
     assert "chat-secrets" in json.dumps(many.container["env"])
 
 
+@pytest.mark.parametrize(("name", "optional"), [("many", False), ("everything", False), ("alone", True)])
+def test_many_nodes_do_not_start_without_their_stores(
+    rendered: dict[str, Rendered], name: str, optional: bool
+) -> None:
+    """Each would be a chat of its own."""
+    references = [each.get("valueFrom", {}).get("secretKeyRef") for each in rendered[name].container["env"]]
+    found = {each["key"]: each["optional"] for each in references if each}
+    assert found["redis-url"] is found["database-url"] is optional
+    assert found["owner-password"] is True
+
+
 def test_a_large_number_stays_one(rendered: dict[str, Rendered]) -> None:
     """Helm reads numbers as floats, and would write 1.048576e+06."""
     settings = {each["name"]: each.get("value") for each in rendered["everything"].container["env"]}
