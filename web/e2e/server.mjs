@@ -11,19 +11,21 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const VENV = join(ROOT, '.venv/bin/python');
+export const PYTHON = existsSync(VENV) ? VENV : 'python3';
 
 export const INBOX = 'shop';
 export const OWNER = { email: 'owner@example.com', password: 'correct horse battery staple' };
 
 export class Server {
-  static async start() {
+  static async start(settings = {}) {
     const data = await mkdtemp(join(tmpdir(), 'unique-cs-e2e-'));
-    const server = new Server(data, await freePort());
+    const server = new Server(data, await freePort(), settings);
     await server.run();
     return server;
   }
 
-  constructor(data, port) {
+  /** `settings` are environment variables. */
+  constructor(data, port, settings = {}) {
     this.data = data;
     this.origin = `http://localhost:${port}`;
     this.log = '';
@@ -36,13 +38,14 @@ export class Server {
       UNIQUE_CS_OWNER_EMAIL: OWNER.email,
       UNIQUE_CS_OWNER_PASSWORD: OWNER.password,
       UNIQUE_CS_INBOX_KEY: INBOX,
+      ...settings,
     };
   }
 
   /** Resolves when it answers; rejects with its output when it ends instead. */
   async run() {
     // A test that breaks off must not leave a server behind.
-    this.process = spawn(existsSync(VENV) ? VENV : 'python3', ['-m', 'unique_cs', 'serve'], { cwd: ROOT, env: this.environment });
+    this.process = spawn(PYTHON, ['-m', 'unique_cs', 'serve'], { cwd: ROOT, env: this.environment });
     process.once('exit', () => this.process.kill('SIGKILL'));
     for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (chunk) => (this.log += chunk));
     for (let tries = 0; tries < 150; tries += 1) {

@@ -19,7 +19,7 @@ export interface Platform {
   joinTabs(name: string): Tabs | undefined;
 }
 
-const browser: Platform = {
+export const browser: Platform = {
   transport: anyRoad,
   async openStore(name) {
     if (name === undefined) return new MemoryStore();
