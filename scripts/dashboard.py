@@ -171,6 +171,18 @@ ROWS = [
         ],
     ),
     Row(
+        "Cluster · 集群",
+        [
+            Panel("Nodes that follow Redis · 跟随 Redis 的节点", {"nodes": gauge("redis_connected", "sum")}),
+            Panel("Generation · 代", {"generation": gauge("generation", "max")}),
+            Panel(
+                "Items of a call to Redis · 每次 Redis 调用的条数",
+                {"mean": f"{per_second('redis_batch_sum')} / {per_second('redis_batch_count')}"},
+            ),
+        ],
+        height=6,
+    ),
+    Row(
         "Processes · 进程",
         [
             Panel(
