@@ -160,6 +160,30 @@ async def test_while_the_server_is_away_everything_says_so(own_mariadb: MariaDb)
     await database.close()
 
 
+async def test_connections_to_a_server_that_became_read_only_are_left(own_mariadb: MariaDb) -> None:
+    """As after a failover, when the name leads to another server already."""
+    url = own_mariadb.new_database()
+    await (await MySqlDatabase.open(url)).close()
+    own_mariadb.sql("CREATE USER plain@'%' IDENTIFIED BY 'p'; GRANT ALL ON `test\\_%`.* TO plain@'%'")
+    database = await MySqlDatabase.open(
+        f"mysql://plain:p@127.0.0.1:{own_mariadb.port}/{url.rpartition('/')[2]}"
+    )
+    archive = SqlArchive(database)
+    query = text("SELECT CONNECTION_ID()")
+
+    async def connection_id() -> int:
+        return await database.write(lambda connection: connection.execute(query).scalar_one())
+
+    before = await connection_id()
+    own_mariadb.sql("SET GLOBAL read_only = ON")
+    with pytest.raises(StorageUnavailable):
+        await archive.store(1, [], [], [])
+    own_mariadb.sql("SET GLOBAL read_only = OFF")
+    await archive.store(1, [], [], [])
+    assert await connection_id() != before
+    await database.close()
+
+
 def batch(number: int) -> list[ArchivedEvent]:
     """Events of ten conversations."""
     stored = Stored(number, 0, b"s", number, b"{}")

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Dialect, text
+from sqlalchemy import Connection, Dialect, ExceptionContext, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -37,10 +37,12 @@ PACKET: Final = 4 << 20
 
 # Deadlock, lock wait timeout; TiDB: write conflict, commit to be tried again, schema changed meanwhile.
 _LOST: Final = frozenset({1213, 1205, 9007, 8022, 8028})
+# The server takes no writes: after a failover this connection leads to the wrong one.
+_READ_ONLY: Final = frozenset({1290, 1792, 1836})
 _AWAY: Final = (OperationalError, InterfaceError, InternalError, PoolTimeout, OSError, TimeoutError)
 _SESSION: Final = (
     # An overlong value is an error and not a shorter value.
-    "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', "
+    "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
     "time_zone = '+00:00', innodb_lock_wait_timeout = 10"
 )
 
@@ -122,7 +124,7 @@ class MySqlDatabase:
 
 
 def _engine(url: MySqlUrl, isolation: Any, **options: Any) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         url.address,
         isolation_level=isolation,
         pool_size=url.pool,
@@ -144,6 +146,15 @@ def _engine(url: MySqlUrl, isolation: Any, **options: Any) -> AsyncEngine:
         },
         **options,
     )
+    event.listen(engine.sync_engine, "handle_error", _leave_read_only)
+    return engine
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    arguments = getattr(context.original_exception, "args", ())
+    if arguments and arguments[0] in _READ_ONLY:
+        # All connections of the pool are made anew.
+        context.is_disconnect = True
 
 
 async def _check(connection: AsyncConnection) -> None:
