@@ -36,18 +36,16 @@ from unique_cs.gateway.transports.http_stream import HttpStream
 from unique_cs.gateway.transports.mqtt_bridge import open_bridge
 from unique_cs.gateway.transports.subprotocols import Subprotocols
 from unique_cs.jobs.watch import Watch
-from unique_cs.listeners import Listeners, tls_context
+from unique_cs.listeners import Handed, Listeners, tls_context
 from unique_cs.node import Node
 from unique_cs.plugins import Plugins, load_plugins
 from unique_cs.protocol.handshake import Refusal, UpgradeRequest
 from unique_cs.storage.archive import SqlArchive
+from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.sql import Database
 from unique_cs.storage.stores import bind, open_cold, open_hot
-from unique_cs.storage.trim import Trimmer
 from unique_cs.telemetry import log, metrics
-
-TRIM_S: Final = 60.0
 
 COLLECT: Final = (1_000, 10, 100)
 """Thresholds of the garbage collector. A full collection looks at every session (40 ms for 10,000 of them),
@@ -101,16 +99,19 @@ class App:
         self.made: FirstStart | None = None
 
     @classmethod
-    async def start(cls, settings: Settings) -> "App":
-        """Take the port, open the stores, accept. Raises `SettingsError` that says what can't be had."""
+    async def start(cls, settings: Settings, handed: Handed | None = None) -> "App":
+        """Take the ports or those `handed`, open the stores, accept.
+
+        Raises `SettingsError` that says what can't be had.
+        """
         _warn(settings)
-        listeners = Listeners(settings, _limits(settings))
+        listeners = Listeners(settings, _limits(settings), handed)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         plugins = _load_plugins(settings)
         hot = open_hot(settings.data_dir)
         database = await open_cold(settings.data_dir, settings.database_url)
         await bind(hot, database)
-        node = Node(hot, SqlArchive(database), SystemClock())
+        node = Node(Embedded(hot, SqlArchive(database), SystemClock()), SystemClock())
         app = cls(settings, database, await SqlRecords.open(database), node, plugins, listeners)
         app.made = await first_start(
             app._records,
@@ -132,7 +133,7 @@ class App:
 
     def next_id(self) -> int:
         """A new id."""
-        return self._node.ids.next(self._node.clock.now_ms())
+        return self._node.next_id()
 
     @property
     def inbox_key(self) -> str:
@@ -208,7 +209,7 @@ class App:
             Team(self._records, self._auth, self._passwords, self.next_id),
             contact_ports,
             self._gateway.hub,
-            node.relay.caught_up,
+            node.tiers.caught_up,
             lambda: generate_latest(metrics.registry),
             parts=[
                 ("hot tier", self._check_hot),
@@ -222,7 +223,7 @@ class App:
         )
 
     async def _check_hot(self) -> None:
-        self._node.timeline.group.admit()
+        self._node.tiers.admit()
 
     async def _check_cold(self) -> None:
         # With a server away chat goes on, and a balancer must not take that for a reason to send nobody.
@@ -238,24 +239,14 @@ class App:
     def _start_jobs(self) -> None:
         settings, node = self._settings, self._node
         node.start(Watch([self._watch_disk, node.each_second], _log_failure).run())
-        trimmer = Trimmer(
-            node.hot,
-            node.timeline.group,
-            self._archive,
-            node.clock,
-            settings.hot_hours,
-            settings.session_days,
-            node.timeline.is_live,
-        )
-        node.start(_trim_now_and_then(trimmer))
-        if self._bridge is not None:
-            node.start(self._bridge.run())
+        for work in node.tiers.upkeep(settings.hot_hours, settings.session_days):
+            node.start(work)
 
     def _watch_disk(self) -> None:
         free, total = self._node.hot.space()
         metrics.free_bytes.set(free)
         reserve = min(self._settings.disk_reserve_mb << 20, total // 8)
-        self._node.timeline.group.block("the disk is nearly full" if free < reserve else "")
+        self._node.group.block("the disk is nearly full" if free < reserve else "")
 
     async def stop(self) -> None:
         """Send everybody away with 4503, make everything accepted durable, close the stores."""
@@ -275,13 +266,13 @@ class App:
         log.info("stopped")
 
 
-async def serve(settings: Settings, announce: Callable[[App], None]) -> None:
-    """Run until SIGTERM or SIGINT; `announce` is called when it is ready."""
+async def serve(settings: Settings, announce: Callable[[App], None], handed: Handed | None = None) -> None:
+    """Run until SIGTERM or SIGINT; `announce` is called when it is ready. A worker has its ports `handed`."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    app = await App.start(settings)
+    app = await App.start(settings, handed)
     announce(app)
     await stop.wait()
     await app.stop()
@@ -310,15 +301,6 @@ def _limits(settings: Settings) -> Limits:
 
 def _names(listed: str) -> list[str]:
     return [name.strip() for name in listed.split(",") if name.strip()]
-
-
-async def _trim_now_and_then(trimmer: Trimmer) -> None:
-    while True:
-        await asyncio.sleep(TRIM_S)
-        try:
-            await trimmer.run_once()
-        except Exception as error:  # noqa: BLE001  # it is tried again in a minute
-            _log_failure(error)
 
 
 def _log_failure(error: Exception) -> None:

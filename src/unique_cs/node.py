@@ -3,48 +3,88 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from unique_cs.errors import OutcomeUnknown
 from unique_cs.gateway.context import Authenticate
 from unique_cs.gateway.desk import Desk
 from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
-from unique_cs.ports import Archive, Clock, Entry
+from unique_cs.ports import Clock, Contacts, Entry, Timeline, Waiting
 from unique_cs.protocol import close
+from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
-from unique_cs.storage.installation import IdSource, secret_of
-from unique_cs.storage.people import EmbeddedContacts
 from unique_cs.storage.relay import Relay
-from unique_cs.storage.timeline import EmbeddedTimeline
 from unique_cs.telemetry import log, metrics
 
 REOPEN_S = 1.0
 
 
+class Tiers(Protocol):
+    """The stores of an installation, as this node sees them: one process alone, or one of a cluster.
+
+    `open` is called once: from then on `deliver` gets durable entries in order, `begin` what is not resolved
+    (again, whenever the numbering is another), and `lost` is called when connections were told what may not
+    hold. It returns what runs as long as the node. `hot` and `group` are this node's own disk; `forget` is
+    called after it was opened again. `upkeep` is what throws away what is old. `secret` signs contact tokens.
+    """
+
+    hot: Hot
+    group: GroupCommit
+    relay: Relay
+    secret: bytes
+
+    @property
+    def timeline(self) -> Timeline: ...
+    @property
+    def contacts(self) -> Contacts: ...
+    def open(
+        self,
+        deliver: Callable[[list[Entry]], None],
+        begin: Callable[[list[Waiting]], None],
+        lost: Callable[[], None],
+    ) -> list[Coroutine[Any, Any, None]]: ...
+    async def ready(self) -> None: ...
+    def admit(self) -> None: ...
+    def next_id(self, now_ms: int) -> int: ...
+    def upkeep(self, hot_hours: int, session_days: int) -> list[Coroutine[Any, Any, None]]: ...
+    def forget(self) -> None: ...
+    def each_second(self) -> None: ...
+    async def caught_up(self, timeout_s: float) -> None: ...
+    async def close(self) -> None: ...
+
+
 class Node:
     """Everything that does not depend on how bytes arrive. Made inside a running event loop."""
 
-    def __init__(self, hot: Hot, archive: Archive, clock: Clock) -> None:
-        self.hot = hot
+    def __init__(self, tiers: Tiers, clock: Clock) -> None:
+        self.tiers = tiers
+        self.hot = tiers.hot
+        self.group = tiers.group
         self.clock = clock
-        self.secret = secret_of(hot)
-        self.ids = IdSource(hot, clock)
-        self.timeline = EmbeddedTimeline(hot, archive, self.ids, clock)
-        self.contacts = EmbeddedContacts(hot, self.timeline.group)
-        self.relay = Relay(hot, archive, self.timeline, self.contacts)
+        self.secret = tiers.secret
+        self.timeline = tiers.timeline
+        self.contacts = tiers.contacts
+        self.relay = tiers.relay
         self.gateway: Gateway | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.timeline.subscribe(self._deliver)
-        self.timeline.group.on_failure = self._storage_failed
+        self.group.on_failure = self._storage_failed
 
     def open_gateway(self, authenticate: Authenticate, limits: Limits, rng: random.Random) -> Gateway:
         """Make the gateway and start the relay."""
         self.gateway = Gateway(self.timeline, self.contacts, authenticate, self.clock, limits, rng)
-        self.gateway.hub.desk.restore(self.timeline.not_resolved())
-        self.start(self.relay.run())
+        for work in self.tiers.open(self._deliver, self.gateway.hub.desk.restore, self._lost):
+            self.start(work)
         return self.gateway
+
+    def next_id(self) -> int:
+        """A new id."""
+        return self.tiers.next_id(self.clock.now_ms())
+
+    def _lost(self) -> None:
+        if self.gateway is not None:
+            self.gateway.hub.close_all(close.INTERNAL)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` until the node closes."""
@@ -66,8 +106,7 @@ class Node:
     def _storage_failed(self, error: Exception) -> None:
         """The outcome of what is in flight is unknown: send everybody away, then read back what is there."""
         log.error("the store failed", error=repr(error))
-        if self.gateway is not None:
-            self.gateway.hub.close_all(close.INTERNAL)
+        self._lost()
         self.start(self._reopen())
 
     async def _reopen(self) -> None:
@@ -80,15 +119,15 @@ class Node:
             except Exception as error:  # noqa: BLE001  # whatever it is, it is tried again
                 log.warning("the store can't be opened yet", error=repr(error))
                 await asyncio.sleep(REOPEN_S)
-        self.timeline.forget()
-        self.timeline.group.recovered()
+        self.tiers.forget()
+        self.group.recovered()
         log.info("the store is open again")
 
     def each_second(self) -> None:
-        """Keep gauges true and the ids' ceiling ahead."""
-        self.ids.raise_ceiling(self.timeline.group)
+        """Keep gauges true, and do what the tiers do once a second."""
+        self.tiers.each_second()
         metrics.relay_lag.set(self.relay.lag)
-        metrics.pending.set(self.timeline.group.pending)
+        metrics.pending.set(self.group.pending)
         if self.gateway is not None:
             hub = self.gateway.hub
             hub.desk.announce()
@@ -106,7 +145,7 @@ class Node:
     async def close(self) -> None:
         """Make everything accepted durable, stop, and close the hot tier."""
         with contextlib.suppress(OutcomeUnknown):
-            await self.timeline.group.drain()
+            await self.group.drain()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -115,5 +154,6 @@ class Node:
                 await task
         if self.gateway is not None:
             self.gateway.close()
-        self.timeline.group.close()
+        await self.tiers.close()
+        self.group.close()
         self.hot.close()

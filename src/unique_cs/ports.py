@@ -103,6 +103,10 @@ class Contact(Struct, omit_defaults=True):
     created_at: int = 0
 
 
+Waiting = tuple[int, int, int, int]
+"""(conversation, inbox, assignee, waiting since) of one that is not resolved; 0 is nobody, or never."""
+
+
 class Timeline(Protocol):
     """The ordered durable events of every conversation, and the sessions that made them.
 
@@ -263,8 +267,9 @@ class ConversationQuery(Struct, frozen=True):
 class Archive(Protocol):
     """The cold tier: the record of all events, in SQL. Only the relay writes to it.
 
-    `store` moves the cursor and writes everything in one transaction; repeating it changes nothing. It raises
-    `UniqueCsError` (`conflict`) when another event lies at the place of one of `events`: nothing is ignored.
+    `store` moves the cursor, which never goes back, and writes everything in one transaction, in which `also`
+    is called first with the connection; repeating it changes nothing. It raises `UniqueCsError` (`conflict`)
+    when another event lies at the place of one of `events`: nothing is ignored.
     """
 
     async def cursor(self) -> int: ...
@@ -274,6 +279,7 @@ class Archive(Protocol):
         events: Sequence[ArchivedEvent],
         conversations: Sequence[ConversationRow],
         contacts: Sequence[Contact],
+        also: Callable[[Any], None] | None = None,
     ) -> None: ...
     async def events(
         self, conversation: int, after: int, before: int, limit: int, newest: bool

@@ -11,6 +11,7 @@ from unique_cs.config import PREFIX, Settings
 from unique_cs.errors import SettingsError
 from unique_cs.node import Node
 from unique_cs.storage.archive import SqlArchive
+from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.installation import renew_epoch
 from unique_cs.storage.move import is_moved, move
 from unique_cs.storage.records import SqlRecords
@@ -72,7 +73,7 @@ async def move_to_mysql(settings: Settings, tell: Callable[[str], None]) -> None
 
 
 async def _move(settings: Settings, source: Database, target: Database, tell: Callable[[str], None]) -> None:
-    node = Node(open_hot(settings.data_dir), SqlArchive(source), SystemClock())
+    node = Node(Embedded(open_hot(settings.data_dir), SqlArchive(source), SystemClock()), SystemClock())
     try:
         if not await is_moved(target, node.hot):
             await bind(node.hot, source)

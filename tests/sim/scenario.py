@@ -296,9 +296,9 @@ class Scenario:
         self.loop.later(self.loop.rng.choice((1.0, 10.0)), setattr, self.server.archive, "ill", False)
 
     async def _full_disk(self) -> None:
-        self.server.node.timeline.group.block("the disk is nearly full")
+        self.server.node.group.block("the disk is nearly full")
         await asyncio.sleep(self.loop.rng.choice((0.1, 2.0)))
-        self.server.node.timeline.group.block("")
+        self.server.node.group.block("")
 
     async def _collect(self) -> None:
         gc.collect()

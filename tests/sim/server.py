@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -18,6 +18,7 @@ from unique_cs.gateway.transports.websocket import WebSocketTransport
 from unique_cs.node import Node
 from unique_cs.ports import Archive, ArchivedEvent, Contact, ConversationRow, Stored
 from unique_cs.storage.archive_memory import MemoryArchive
+from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.hot_memory import MemoryHot
 from unique_cs.storage.trim import Trimmer
@@ -97,9 +98,10 @@ class SimArchive(MemoryArchive):
         events: Sequence[ArchivedEvent],
         conversations: Sequence[ConversationRow],
         contacts: Sequence[Contact],
+        also: Callable[[Any], None] | None = None,
     ) -> None:
         await self._wait()
-        await super().store(cursor, events, conversations, contacts)
+        await super().store(cursor, events, conversations, contacts, also)
         await self._wait()
 
     async def events(
@@ -156,11 +158,11 @@ class SimServer:
     def start(self) -> None:
         """A new process opens what the last one left."""
         hot, archive = self._stores = (Alive(self.disk), Alive(self.archive))
-        node = Node(cast("Hot", hot), cast("Archive", archive), self.clock)
+        node = Node(Embedded(cast("Hot", hot), cast("Archive", archive), self.clock), self.clock)
         node.open_gateway(self._authenticate, self._limits, self.loop.rng)
         node.start(_each_second(node))
         if self.trims:
-            trimmer = Trimmer(node.hot, node.timeline.group, cast("Archive", archive), self.clock, 0, 7)
+            trimmer = Trimmer(node.hot, node.group, cast("Archive", archive), self.clock, 0, 7)
             node.start(_trim(trimmer))
         self._node = node
         self.starts += 1
@@ -205,7 +207,7 @@ class SimServer:
         self._node = None
         for store in self._stores:
             store.dead = True
-        node.timeline.group.on_failure = lambda _: None
+        node.group.on_failure = lambda _: None
         for stream in self.streams():
             # What the kernel has already may still arrive.
             if self.loop.rng.random() < 0.5:

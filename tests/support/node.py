@@ -28,6 +28,7 @@ from unique_cs.ports import Contact
 from unique_cs.protocol import close
 from unique_cs.protocol.codec import JSON, MSGPACK, Codec
 from unique_cs.storage.archive_memory import MemoryArchive
+from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.hot_memory import MemoryHot
 from unique_cs.storage.trim import HOUR_MS, Trimmer
 
@@ -218,7 +219,7 @@ class House:
 
     def open(self) -> None:
         """Start a node over what is there."""
-        self.node = Node(self.disk, self.archive, self.clock)
+        self.node = Node(Embedded(self.disk, self.archive, self.clock), self.clock)
         self.gateway: Gateway = self.node.open_gateway(self._authenticate, self.limits, random.Random(1))
 
     async def _authenticate(self, token: str) -> Principal:
@@ -282,9 +283,9 @@ class House:
         """Return when everything that was begun has come to its end, without any time passing."""
         for _ in range(4):
             await turns(_TURNS)
-            if not self.node.timeline.group.refusal:
+            if not self.node.group.refusal:
                 with suppress(OutcomeUnknown):
-                    await self.node.timeline.group.drain()
+                    await self.node.group.drain()
         await turns(_TURNS)
 
     async def advance(self, seconds: float) -> None:
@@ -308,19 +309,19 @@ class House:
         self.clock.wall_ms += after_hours * HOUR_MS
         self.node.each_second()
         await self.settle()
-        trimmer = Trimmer(self.disk, self.node.timeline.group, self.archive, self.clock, 48, session_days)
+        trimmer = Trimmer(self.disk, self.node.group, self.archive, self.clock, 48, session_days)
         return await trimmer.run_once()
 
     # Ends
 
     async def power_failure(self) -> None:
         """The process and everything that was not flushed are gone; a new one starts."""
-        self.node.timeline.group.on_failure = lambda _: None
+        self.node.group.on_failure = lambda _: None
         old = self.node
         self.disk = self.disk.after_power_failure()
         for task in list(old._tasks):
             task.cancel()
-        old.timeline.group.close()
+        old.group.close()
         await turns(_TURNS)
         self.gateway.close()
         self.open()

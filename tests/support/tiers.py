@@ -16,6 +16,7 @@ from unique_cs.ports import Contact, Entry
 from unique_cs.protocol.session import Session
 from unique_cs.storage.archive_memory import MemoryArchive
 from unique_cs.storage.hot import Hot
+from unique_cs.storage.hot_source import HotSource
 from unique_cs.storage.installation import IdSource
 from unique_cs.storage.people import EmbeddedContacts
 from unique_cs.storage.relay import Relay
@@ -59,7 +60,7 @@ class Tiers:
         self.timeline = EmbeddedTimeline(self.hot, self.archive, self.ids, self.clock)
         self.group = self.timeline.group
         self.contacts = EmbeddedContacts(self.hot, self.group)
-        self.relay = Relay(self.hot, self.archive, self.timeline, self.contacts)
+        self.relay = Relay(HotSource(self.hot, self.timeline, self.contacts), self.archive)
         self.delivered: list[Entry] = []
         self.timeline.subscribe(self.delivered.extend)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unique_cs.node import Node
 from unique_cs.storage.archive import SqlArchive
+from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.hot import RocksHot
 from unique_cs.storage.sqlite import SqliteDatabase
 from unique_cs.storage.trim import HOUR_MS, Trimmer
@@ -26,8 +27,8 @@ async def trim(data: Path) -> int:
     Only the newest event of each conversation stays. Returns how many groups went.
     """
     database = await SqliteDatabase.open(data / "archive.sqlite")
-    node = Node(RocksHot(data / "hot"), SqlArchive(database), _Tomorrow())
-    trimmer = Trimmer(node.hot, node.timeline.group, SqlArchive(database), _Tomorrow(), 0, 3_650)
+    node = Node(Embedded(RocksHot(data / "hot"), SqlArchive(database), _Tomorrow()), _Tomorrow())
+    trimmer = Trimmer(node.hot, node.group, SqlArchive(database), _Tomorrow(), 0, 3_650)
     groups, _ = await trimmer.run_once()
     await node.close()
     await database.close()

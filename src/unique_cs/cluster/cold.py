@@ -12,7 +12,7 @@ from unique_cs.domain import conversation as rules
 from unique_cs.domain import events as names
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.events import Actor, Assigned, Labelled, MessageCreated, Named, Opened, StatusChanged
-from unique_cs.errors import Code, UniqueCsError
+from unique_cs.errors import StorageUnavailable
 from unique_cs.ports import Contact, Stored
 from unique_cs.storage.schema import answers, contacts, conversations, cursors, events, installation
 from unique_cs.storage.sql import BulkInsert, Database
@@ -85,11 +85,11 @@ class Cold:
         return bool(done)
 
     def check_generation(self, connection: Connection, counter: int) -> None:
-        """In the relay's transaction: raise `conflict` where another generation was opened meanwhile."""
+        """In the relay's transaction: raise where another generation was opened meanwhile."""
         query = select(installation.c.value).where(installation.c.name == GENERATION).with_for_update()
         found = int(connection.scalar(query) or 0)
         if found != counter:
-            raise UniqueCsError(Code.CONFLICT, f"generation {found} is open, and not {counter}")
+            raise StorageUnavailable(f"generation {found} is open, and not {counter}")
 
     def store(
         self,

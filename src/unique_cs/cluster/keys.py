@@ -4,6 +4,7 @@
 |---|---|---|
 | gen | string | generation: counter and `run_id` of the server it was opened on |
 | head | string | place of the newest record in the log |
+| archived | string | place up to which the cold tier has the log |
 | log | stream | records, at `place-0`, for every node and for the relay |
 | c:conversation | hash | q head, s last event that is no message, d state, p contact, l place in the log |
 | e:conversation | stream | the newest events, at `seq-0` |
@@ -35,6 +36,7 @@ class Keys:
         self.prefix: Final = f"{TAG}:{counter}:"
         self.log: Final = f"{self.prefix}log"
         self.head: Final = f"{self.prefix}head"
+        self.archived: Final = f"{self.prefix}archived"
         self.index: Final = f"{self.prefix}i"
         self.touched: Final = f"{self.prefix}t"
 

@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-import msgspec
-
 from unique_cs.cluster import items
 from unique_cs.cluster.cold import Cold
 from unique_cs.cluster.commit import Committer
@@ -19,9 +17,9 @@ from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.errors import StorageUnavailable
 from unique_cs.ports import Contact
 from unique_cs.storage import rows
+from unique_cs.storage.people import read_contact
 
 T = TypeVar("T")
-_contacts = msgspec.msgpack.Decoder(Contact)
 MAX_TRIES = 20
 
 
@@ -104,7 +102,7 @@ class Loading:
     async def _load_contact(self, contact: int) -> Contact | None:
         row = await self._shard.client.get(self.keys.contact(contact))
         if row is not None:
-            return _contacts.decode(row)
+            return read_contact(row)
         known = await self._cold.contact(contact)
         if known is not None:
             owned = await self._cold.owned(contact)
@@ -113,7 +111,7 @@ class Loading:
         if row is None:
             await self._committer.check()
             return None
-        return _contacts.decode(row)
+        return read_contact(row)
 
     async def contact_named(self, inbox: int, identifier: str) -> Contact | None:
         """The contact of an identifier, or None."""

@@ -21,8 +21,9 @@ from unique_cs.cluster.log import Record
 from unique_cs.cluster.shard import TAG, Shard
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import SYSTEM, Event, Named, Visibility
-from unique_cs.ports import Archive, Contact
+from unique_cs.ports import Archive
 from unique_cs.storage import rows
+from unique_cs.storage.people import read_contact
 from unique_cs.telemetry import log as journal_log
 
 WAIT_S: Final = 10.0
@@ -34,7 +35,6 @@ GAP: Final = "conversation.gap"
 BATCH: Final = 200
 UPLOADED_MS: Final = 3_600_000
 
-_contacts = msgspec.msgpack.Decoder(Contact)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -127,7 +127,7 @@ class Recovery:
         write = self._writer(generation)
         contacts = {each.id: each for each in sorted(records, key=_place) if each.kind == log.CONTACT}
         for each in contacts.values():
-            await write(items.contact(_contacts.decode(each.row), ""))
+            await write(items.contact(read_contact(each.row), ""))
         unique = {_event_id(each): each for each in sorted(records, key=_place) if each.kind == log.EVENT}
         events = sorted(unique.values(), key=lambda each: (each.id, each.seq, each.place))
         gaps = 0

@@ -40,6 +40,9 @@ class Desk:
 
     def restore(self, listed: list[tuple[int, int, int, int]]) -> None:
         """Start from (conversation, inbox, assignee, waiting_since) of all that are not resolved."""
+        for lists in (self._waiting, self._window, self._assigned, self._place, self._counted):
+            lists.clear()
+        self.wanted.clear()
         for conversation, inbox, assignee, waiting_since in sorted(listed, key=lambda each: each[3]):
             self._put(conversation, inbox if waiting_since else 0, assignee, waiting_since)
 

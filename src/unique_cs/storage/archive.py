@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -41,7 +41,7 @@ class SqlArchive:
         self._events = EventRows(dialect)
         self._conversations = BulkInsert(conversations_table, dialect, newer="seq")
         self._contacts = BulkInsert(contacts_table, dialect, replace=True)
-        self._relay = BulkInsert(relay_table, dialect, replace=True)
+        self._relay = BulkInsert(relay_table, dialect, newer="position")
 
     async def cursor(self) -> int:
         """How far the relay is; 0 at first."""
@@ -55,8 +55,9 @@ class SqlArchive:
         events: Sequence[ArchivedEvent],
         conversations: Sequence[ConversationRow],
         contacts: Sequence[Contact],
+        also: Callable[[Connection], None] | None = None,
     ) -> None:
-        """Write everything in one transaction; see the port."""
+        """Write everything in one transaction; see the port. `also` comes first in it."""
         # Made here, a chunk at a time: in the thread it would hold the interpreter's lock for longer.
         chunks: list[list[Row]] = []
         for start in range(0, len(events), CHUNK):
@@ -66,6 +67,8 @@ class SqlArchive:
         people = [_contact_row(each) for each in contacts]
 
         def transaction(connection: Connection) -> None:
+            if also is not None:
+                also(connection)
             for rows in chunks:
                 self._events.insert(connection, rows)
             self._conversations.run(connection, states)

@@ -1,6 +1,7 @@
 """The cold tier in memory, for tests and simulation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.ports import ArchivedEvent, Contact, ConversationQuery, ConversationRow, Stored
@@ -25,16 +26,19 @@ class MemoryArchive:
         events: Sequence[ArchivedEvent],
         conversations: Sequence[ConversationRow],
         contacts: Sequence[Contact],
+        also: Callable[[Any], None] | None = None,
     ) -> None:
         """Write everything or nothing; see the port."""
         self._check(events)
+        if also is not None:
+            also(None)
         for event in events:
             self._events.setdefault(event.conversation, {}).setdefault(event.stored.seq, event)
         for row in conversations:
             if row.seq >= self._conversations.get(row.id, row).seq:
                 self._conversations[row.id] = row
         self._contacts.update({contact.id: contact for contact in contacts})
-        self._cursor = cursor
+        self._cursor = max(self._cursor, cursor)
 
     def _check(self, events: Sequence[ArchivedEvent]) -> None:
         places: dict[tuple[int, int], int] = {}

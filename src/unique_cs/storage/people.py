@@ -12,6 +12,11 @@ _KINDS = {b"c": "contact", b"a": "agent", b"b": "bot", b"s": "system"}
 _decoder = msgspec.msgpack.Decoder(Contact)
 
 
+def read_contact(row: bytes) -> Contact:
+    """The contact in a row."""
+    return _decoder.decode(row)
+
+
 class EmbeddedContacts:
     """`Contacts` over the hot tier of one process."""
 
@@ -22,7 +27,7 @@ class EmbeddedContacts:
     async def contact(self, contact: int) -> Contact | None:
         """Return the contact, or None."""
         row = self._hot.get(keys.contact(contact))
-        return _decoder.decode(row) if row else None
+        return read_contact(row) if row else None
 
     async def contact_by_identifier(self, inbox: int, identifier: str) -> Contact | None:
         """Return the contact that a signed token proved to be `identifier`, or None."""

@@ -12,9 +12,11 @@ from unique_cs.protocol.session import MAX_IN_FLIGHT
 from unique_cs.storage import keys, rows
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
+from unique_cs.telemetry import log
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
+TRIM_S: Final = 60.0
 _GROUPS: Final = 200
 _SESSIONS: Final = 1_000
 
@@ -45,6 +47,15 @@ class Trimmer:
         self._session_ms = (session_days + 1) * DAY_MS
         self._is_live = is_live
         self._sessions_from = b"s"
+
+    async def run(self) -> None:
+        """Trim once a minute."""
+        while True:
+            await asyncio.sleep(TRIM_S)
+            try:
+                await self.run_once()
+            except Exception as error:  # noqa: BLE001  # it is tried again in a minute
+                log.error("trimming failed", error=repr(error))
 
     async def run_once(self) -> tuple[int, int]:
         """Trim everything that is due; return how many groups and sessions went."""

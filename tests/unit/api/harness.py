@@ -26,6 +26,7 @@ from unique_cs.gateway.limits import Limits
 from unique_cs.node import Node
 from unique_cs.ports import Agent, Archive, Inbox, Records, Stored
 from unique_cs.storage.archive_memory import MemoryArchive
+from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.hot_memory import MemoryHot
 from unique_cs.storage.records_memory import MemoryRecords
 
@@ -103,7 +104,7 @@ class Harness:
         self.hot = MemoryHot()
         self.records: Records = records or MemoryRecords()
         self.archive: Archive = archive or MemoryArchive()
-        self.node = Node(self.hot, self.archive, self.clock)
+        self.node = Node(Embedded(self.hot, self.archive, self.clock), self.clock)
         self.tokens = ContactTokens(self.node.secret, 365)
         self.passwords = Passwords()
         per_minute = changes.pop("logins_per_minute", None)
@@ -150,7 +151,7 @@ class Harness:
         )
 
     def ids(self) -> int:
-        return self.node.ids.next(self.clock.now_ms())
+        return self.node.next_id()
 
     def caller(self, token: str = "", address: str = "127.0.0.1", app: App | None = None) -> Caller:
         transport = httpx.ASGITransport(app or self.api, client=(address, 1), raise_app_exceptions=False)
@@ -169,7 +170,7 @@ class Harness:
         """Let time pass, as far as ids may be made then."""
         self.clock.ms += ms
         self.node.each_second()
-        await self.node.timeline.group.drain()
+        await self.node.group.drain()
 
     async def agent(self, email: str = OWNER.email) -> Caller:
         """An agent who signed in."""

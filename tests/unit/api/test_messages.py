@@ -216,12 +216,12 @@ async def test_an_attachment_that_was_not_uploaded_is_not_found(harness: Harness
 async def test_a_store_that_takes_nothing_now_says_when_to_come_back(harness: Harness) -> None:
     ann = await harness.contact()
     number = await harness.conversation(ann)
-    harness.node.timeline.group.block("the disk is nearly full")
+    harness.node.group.block("the disk is nearly full")
     answer = await post(ann, number, text("x"))
     assert is_problem(answer, 503, "overloaded")
     assert answer.json()["retry_after_ms"] > 0
     assert int(answer.headers["retry-after"]) >= 1
-    harness.node.timeline.group.block("")
+    harness.node.group.block("")
     assert (await post(ann, number, text("x"))).status_code == 201
 
 

@@ -14,7 +14,7 @@ from unique_cs.errors import OutcomeUnknown, StorageUnavailable, UniqueCsError
 
 async def recovered(house: House) -> None:
     """Wait until the node accepts again."""
-    await house.until(lambda: not house.node.timeline.group.refusal)
+    await house.until(lambda: not house.node.group.refusal)
     await house.settle()
 
 
@@ -90,7 +90,7 @@ async def test_while_the_store_is_away(house: House) -> None:
     assert (early.code, goodbye["reconnect"]) == (4529, True)
     assert goodbye["after_ms"] > 0
     await house.advance(5)
-    assert house.node.timeline.group.refusal
+    assert house.node.group.refusal
     for read in (house.node.contacts.contact(1), house.node.timeline.newest_open(1)):
         with pytest.raises(StorageUnavailable):
             await read
@@ -127,7 +127,7 @@ async def test_use_cases_hear_of_it(house: House) -> None:
     steps: list[asyncio.Future[Any]] = [
         asyncio.ensure_future(conversations.set_labels(timeline, bob, found, ["vip"])),
         asyncio.ensure_future(messages.post_message(timeline, bob, found, TextBody("x"), False, "key")),
-        asyncio.ensure_future(timeline.group.durable()),
+        asyncio.ensure_future(house.node.group.durable()),
     ]
     await turns(10)
     house.disk.fail = OSError("no")
@@ -175,7 +175,7 @@ async def test_closing_while_the_store_is_away(house: House) -> None:
 async def test_disk_reserve(house: House) -> None:
     """Before the disk is full sends are held off with `overloaded`; what is stored can still be read."""
     peer, conversation = await house.talk("one")
-    house.node.timeline.group.block("the disk is nearly full")
+    house.node.group.block("the disk is nearly full")
     peer.say(2)
     await house.settle()
     assert [(f["code"], f["expected"]) for f in peer.take()] == [("overloaded", 2)]
@@ -183,7 +183,7 @@ async def test_disk_reserve(house: House) -> None:
         "subscribe", conversation=conversation, since={"epoch": house.node.timeline.epoch, "seq": 0}
     )
     assert [frame["seq"] for frame in frames] == [2, 1, 2]
-    house.node.timeline.group.block("")
+    house.node.group.block("")
     peer.say(2)
     await house.settle()
     assert [frame["n"] for frame in peer.take("sent")] == [2]

@@ -319,7 +319,7 @@ async def test_send_whose_number_is_unreadable(house: House) -> None:
 async def test_refusal_while_nothing_can_be_stored(house: House) -> None:
     """While the store takes nothing every send is held off with its number, whatever is wrong with it."""
     peer, conversation = await house.talk("one")
-    house.node.timeline.group.block("the disk is nearly full")
+    house.node.group.block("the disk is nearly full")
     peer.say(2)
     await house.settle()
     (held,) = peer.take()
@@ -330,7 +330,7 @@ async def test_refusal_while_nothing_can_be_stored(house: House) -> None:
     peer.say(2, conversation="12345")
     await house.settle()
     assert [(f["code"], f["n"], f["expected"]) for f in peer.take()] == [("overloaded", 2, 2)] * 3
-    house.node.timeline.group.block("")
+    house.node.group.block("")
     peer.say(2)
     await house.settle()
     assert answers(peer) == [(2, "sent")]

@@ -1,8 +1,9 @@
 """The relay: everything that is durable reaches the cold tier, in order, once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from tests.support.tiers import BOB, Tiers
 from unique_cs.actions import conversations
 from unique_cs.domain.events import Named
 from unique_cs.ports import ArchivedEvent, Contact, ConversationRow
+from unique_cs.storage.hot_source import HotSource
 from unique_cs.storage.relay import Relay
 from unique_cs.telemetry import metrics
 
@@ -111,18 +113,19 @@ class Ailing:
         events: Sequence[ArchivedEvent],
         conversations: Sequence[ConversationRow],
         contacts: Sequence[Contact],
+        also: Callable[[Any], None] | None = None,
     ) -> None:
         if self.times:
             self.times -= 1
             raise OSError("the database is away")
-        await self._archive.store(cursor, events, conversations, contacts)
+        await self._archive.store(cursor, events, conversations, contacts, also)
 
 
 async def test_a_cold_tier_that_fails(tiers: Tiers, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cold tier that is away is tried again until it is back; nothing is left out."""
     monkeypatch.setattr(asyncio.get_running_loop(), "time", tiers.clock.monotonic)
     ailing = Ailing(tiers, 3)
-    relay = Relay(tiers.hot, ailing, tiers.timeline, tiers.contacts)
+    relay = Relay(HotSource(tiers.hot, tiers.timeline, tiers.contacts), ailing)
     _, conversation = await tiers.talk(3)
     task = asyncio.ensure_future(relay.run())
     for _ in range(5):

@@ -1,0 +1,116 @@
+"""What the log gives to the relay, on the node that has the lease for it."""
+
+from typing import Final
+
+from sqlalchemy import Connection
+
+from unique_cs.cluster import log
+from unique_cs.cluster.cold import Cold
+from unique_cs.cluster.commit import Generation
+from unique_cs.cluster.keys import Keys, first_place
+from unique_cs.cluster.log import Record
+from unique_cs.cluster.memory import Memory, read_cursor
+from unique_cs.cluster.shard import Shard
+from unique_cs.cluster.timeline import ClusterTimeline
+from unique_cs.domain.conversation import Cursor
+from unique_cs.domain.events import MESSAGE_CREATED
+from unique_cs.errors import StorageUnavailable
+from unique_cs.ports import ArchivedEvent, Contact, ConversationRow
+from unique_cs.storage import rows
+from unique_cs.storage.archiving import archived_event, conversation_row, message_before
+from unique_cs.storage.people import read_contact
+from unique_cs.storage.relay import Batch
+
+LIMIT: Final = 5_000
+KEPT: Final = 20_000
+"""Records that stay in the log behind the relay: a node that is further back has to begin anew."""
+
+
+class LogSource:
+    """`Source` over the log of the open generation."""
+
+    def __init__(self, shard: Shard, memory: Memory, timeline: ClusterTimeline, cold: Cold) -> None:
+        self._shard = shard
+        self._memory = memory
+        self._timeline = timeline
+        self._cold = cold
+        self.generation: Generation | None = None
+
+    @property
+    def newest(self) -> int:
+        """The last place that this node has followed the log to."""
+        return self._memory.position
+
+    @property
+    def start(self) -> int:
+        """The place before the generation's first."""
+        return first_place(self._open().counter)
+
+    def _open(self) -> Generation:
+        if self.generation is None:
+            raise StorageUnavailable("no generation is open")
+        return self.generation
+
+    async def read(self, after: int) -> Batch | None:
+        """The records after a place."""
+        generation = self._open()
+        records = await log.read(self._shard.client, Keys(generation.counter), after, LIMIT)
+        if not records:
+            return None
+        archived = [archived_event(each.id, each.seq, each.row) for each in records if each.kind == log.EVENT]
+        contacts = {each.id: read_contact(each.row) for each in records if each.kind == log.CONTACT}
+        conversations = await self._conversations(records, archived)
+        return self._batch(generation, records, archived, conversations, list(contacts.values()))
+
+    def _batch(
+        self,
+        generation: Generation,
+        records: list[Record],
+        archived: list[ArchivedEvent],
+        conversations: list[ConversationRow],
+        contacts: list[Contact],
+    ) -> Batch:
+        sent = [
+            (each.stored.session, each.stored.n, each.conversation, each.stored.seq)
+            for each in archived
+            if each.stored.session != rows.NO_SESSION
+        ]
+        moved = [(each.id, read_cursor(each.key, each.row)) for each in records if each.kind == log.CURSOR]
+
+        def also(connection: Connection) -> None:
+            self._also(connection, generation, sent, moved)
+
+        return Batch(records[-1].place, archived, conversations, contacts, also)
+
+    def _also(
+        self,
+        connection: Connection,
+        generation: Generation,
+        sent: list[tuple[bytes, int, int, int]],
+        moved: list[tuple[int, Cursor]],
+    ) -> None:
+        self._cold.check_generation(connection, generation.counter)
+        self._cold.store(connection, sent, moved)
+
+    async def _conversations(
+        self, records: list[Record], archived: list[ArchivedEvent]
+    ) -> list[ConversationRow]:
+        last = {each.id: each for each in records if each.kind == log.EVENT}
+        texts = {each.conversation: each.stored.frame for each in archived if each.name == MESSAGE_CREATED}
+        times = {each.conversation: each.time for each in archived}
+        made: list[ConversationRow] = []
+        for number, record in last.items():
+            conversation = rows.read_state(number, record.state)
+            conversation.seq = conversation.durable = record.seq
+            conversation.updated_at = times[number]
+            text = texts.get(number) or await message_before(self._timeline, conversation)
+            made.append(conversation_row(conversation, text))
+        return made
+
+    async def stored(self, cursor: int) -> None:
+        """Say what is archived, and let the log forget what lies well behind."""
+        client, keys = self._shard.client, Keys(self._open().counter)
+        async with client.pipeline(transaction=False) as pipe:
+            pipe.set(keys.archived, cursor)
+            pipe.xtrim(keys.log, minid=f"{cursor - KEPT}-0", approximate=True)
+            await pipe.execute()
