@@ -12,6 +12,7 @@ from tests.support.node import turns
 from tests.support.tiers import BOB, Tiers
 from unique_cs.actions import conversations
 from unique_cs.domain.events import Named
+from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 from unique_cs.ports import ArchivedEvent, Contact, ConversationRow
 from unique_cs.storage.hot_source import HotSource
 from unique_cs.storage.relay import Relay
@@ -117,7 +118,7 @@ class Ailing:
     ) -> None:
         if self.times:
             self.times -= 1
-            raise OSError("the database is away")
+            raise (OSError("away"), StorageUnavailable("away"), OutcomeUnknown())[self.times % 3]
         await self._archive.store(cursor, events, conversations, contacts, also)
 
 
