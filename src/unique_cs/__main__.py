@@ -17,7 +17,9 @@ USAGE: Final = """unique-cs: a self-hosted customer-service system
 
 usage: unique-cs COMMAND
 
-  serve         run the server; settings come from the environment (docs/reference/settings.md)
+  serve [--workers N]
+                run the server; settings come from the environment (docs/reference/settings.md);
+                with --workers, as N processes behind the same ports
   bench         measure what one node of this machine holds (bench --help)
   check-config  read the settings and say what is wrong with them
   health        ask the server that has these settings whether it is alive; exit status 0 or 1
@@ -46,17 +48,36 @@ def main(argv: list[str] | None = None) -> int:
         return 2 if isinstance(error, SettingsError) else 1
 
 
-def _serve() -> int:
+def _serve(arguments: list[str]) -> int:
+    option, value = arguments if len(arguments) == 2 else ("", "")
+    if arguments and not (option == "--sockets" or (option == "--workers" and value.isdecimal())):
+        sys.stderr.write(USAGE)
+        return 2
     # Imported here: other commands need not load the server.
-    import uvloop
-
-    from unique_cs.app import serve
     from unique_cs.telemetry import set_up_logging
 
     settings = read_settings(os.environ)
     set_up_logging(settings.log_level)
+    if option == "--workers":
+        from unique_cs.workers.supervisor import Supervisor
+
+        return asyncio.run(Supervisor(settings, int(value)).run())
+    return _serve_here(settings, value)
+
+
+def _serve_here(settings: Settings, sockets: str) -> int:
+    """Be the server, or the worker whose supervisor opened `sockets`."""
+    import uvloop
+
+    from unique_cs.app import serve
+    from unique_cs.listeners import Handed
+    from unique_cs.workers.worker import end_with_parent
+
+    if sockets:
+        end_with_parent()
+    handed = Handed.parse(sockets) if sockets else None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, lambda app: _announce(settings, app)))
+        runner.run(serve(settings, lambda app: _announce(settings, app), handed))
     return 0
 
 
@@ -173,7 +194,7 @@ def _alone(command: Callable[[], int]) -> Callable[[list[str]], int]:
 
 
 _COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
-    "serve": _alone(_serve),
+    "serve": _serve,
     "bench": _bench,
     "check-config": _alone(_check_config),
     "health": _alone(_health),

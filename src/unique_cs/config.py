@@ -22,6 +22,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     http_port: Port = 8080
     grpc_port: Port = 8081
     mqtt_port: Port = 1883
+    admin_port: Port = 0
     mqtt_bridge_url: Annotated[str, Meta(pattern="^(mqtts?://.+)?$")] = ""
     data_dir: Path = Path("./data")
     redis_url: str = ""

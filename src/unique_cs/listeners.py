@@ -4,7 +4,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from unique_cs.api.deps import Deps
 from unique_cs.config import PREFIX, Settings
@@ -22,15 +22,54 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Handed(NamedTuple):
+    """Sockets that listen already, from the supervisor of several workers, who shares each with one of them.
+
+    A connection that comes while no process serves its socket waits there. gRPC opens its own.
+    """
+
+    http: list[socket.socket]
+    mqtt: list[socket.socket]
+
+    def __str__(self) -> str:
+        """The file descriptors, as `parse` reads them."""
+        return ":".join(",".join(str(sock.fileno()) for sock in each) for each in self)
+
+    @classmethod
+    def parse(cls, text: str) -> "Handed":
+        """The sockets of inherited file descriptors. Raises `SettingsError`."""
+        try:
+            http, mqtt = ([_adopt(int(fd)) for fd in each.split(",") if fd] for each in text.split(":"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{text} names no sockets: {error}") from error
+        return cls(http, mqtt)
+
+    @property
+    def all(self) -> list[socket.socket]:
+        """Every socket."""
+        return [*self.http, *self.mqtt]
+
+
+def _adopt(fd: int) -> socket.socket:
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(False)
+    return sock
+
+
 class Listeners:
     """What was taken. `http` are sockets that listen; the others may be off."""
 
-    def __init__(self, settings: Settings, limits: Limits) -> None:
-        """Raises `SettingsError` that names the port that can't be had."""
+    def __init__(self, settings: Settings, limits: Limits, handed: Handed | None = None) -> None:
+        """Raises `SettingsError` that names the port that can't be had.
+
+        With `handed`, those are served, and the port of gRPC is shared with other processes.
+        """
         self._tls = tls_context(settings)
-        self.http = _listen(settings, "http_port")
-        self._mqtt = _optional(settings, "mqtt_port", lambda: _listen(settings, "mqtt_port")) or []
-        self._grpc = _optional(settings, "grpc_port", lambda: _open_grpc(settings, limits))
+        self.http = handed.http if handed else _listen(settings, "http_port")
+        self._mqtt = handed.mqtt if handed else take_mqtt(settings)
+        self._grpc = _optional(
+            settings, "grpc_port", lambda: _open_grpc(settings, limits, shared=handed is not None)
+        )
 
     async def start(self, gateway: Gateway, mqtt: Endpoint, proxies: TrustedProxies, deps: Deps) -> None:
         """Serve all but HTTP."""
@@ -65,6 +104,35 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
+def hand(settings: Settings, count: int) -> list[Handed]:
+    """Take the ports of `count` workers, among whom the kernel divides the connections.
+
+    Raises `SettingsError` that names the port that can't be had.
+    """
+    # Whoever has a port already might share it: that would be another server, with half of our clients.
+    alone = Handed(_listen(settings, "http_port"), take_mqtt(settings))
+    ports = [each[0].getsockname()[1] if each else 0 for each in alone]
+    for sock in alone.all:
+        sock.close()
+    return [hand_on(settings, *ports) for _ in range(count)]
+
+
+def hand_on(settings: Settings, http: int, mqtt: int) -> Handed:
+    """Sockets of one more worker on the same ports; `mqtt` 0 is none. Raises `SettingsError`."""
+    try:
+        return Handed(
+            listen(settings.host, http, reuse_port=True),
+            listen(settings.host, mqtt, reuse_port=True) if mqtt else [],
+        )
+    except OSError as error:
+        raise SettingsError(f"the ports {http} and {mqtt} can't be shared: {error.strerror}") from error
+
+
+def take_mqtt(settings: Settings) -> list[socket.socket]:
+    """The sockets of MQTT over TCP; none where it is off."""
+    return _optional(settings, "mqtt_port", lambda: _listen(settings, "mqtt_port")) or []
+
+
 def _listen(settings: Settings, setting: str) -> list[socket.socket]:
     port = getattr(settings, setting)
     try:
@@ -91,16 +159,16 @@ def _optional(settings: Settings, setting: str, take: Callable[[], T]) -> T | No
 _NAMES = {"mqtt": "MQTT over TCP", "grpc": "gRPC"}
 
 
-def _open_grpc(settings: Settings, limits: Limits) -> "GrpcEndpoint":
+def _open_grpc(settings: Settings, limits: Limits, *, shared: bool) -> "GrpcEndpoint":
     # Only here: it takes 20 MB, which a node without gRPC has no use for.
     from unique_cs.gateway.transports.grpc_endpoint import GrpcEndpoint, PortTaken  # noqa: PLC0415
 
     port = settings.grpc_port
     # gRPC says no more than that it could not, and takes a port of which it can have one address only.
-    for sock in _listen(settings, "grpc_port"):
+    for sock in [] if shared else _listen(settings, "grpc_port"):
         sock.close()
     try:
-        return GrpcEndpoint(settings.host, port, limits, _pem(settings))
+        return GrpcEndpoint(settings.host, port, limits, _pem(settings), shared=shared)
     except PortTaken as error:
         raise SettingsError(f"{PREFIX}GRPC_PORT {port} can't be had: {error}") from error
 

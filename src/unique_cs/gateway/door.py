@@ -103,6 +103,7 @@ class Deadlines:
         self._seconds = seconds
         self._due: dict[Debtor, float] = {}  # in order of time, as each adds the same amount
         self._timer: asyncio.TimerHandle | None = None
+        self._settled: asyncio.Event | None = None
 
     def add(self, debtor: Debtor) -> None:
         """Begin to wait; no change for one that is waited for."""
@@ -116,6 +117,14 @@ class Deadlines:
     def discard(self, debtor: Debtor) -> None:
         """The debt is paid, or does not matter any more."""
         self._due.pop(debtor, None)
+        if self._settled is not None and not self._due:
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Return once nobody is waited for."""
+        while self._due:
+            self._settled = asyncio.Event()
+            await self._settled.wait()
 
     def expire_all(self) -> None:
         """Wait no longer, and stop the timer."""

@@ -28,6 +28,8 @@ class HttpLimits(NamedTuple):
 
 DEFAULT_LIMITS = HttpLimits()
 _LAST_WORDS = 1.0  # seconds for a cancelled request to clean up
+_LAST_GUESTS = 1.0  # seconds for a connection that was accepted at the end to make its request
+_TURNS = 5  # of the loop, until what it accepted is at the door
 
 
 def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = 4096) -> list[socket.socket]:
@@ -124,6 +126,7 @@ class HttpServer:
     async def close(self, timeout: float = 5.0) -> None:  # a limit that ends in a cancel
         """Finish the requests in flight, for at most `timeout` seconds; cut off the rest; stop the app."""
         self.stop_accepting()
+        await self._hear(min(timeout, _LAST_GUESTS))
         self._heads.expire_all()
         for connection in list(self._state.connections):
             connection.shutdown()
@@ -134,6 +137,14 @@ class HttpServer:
         if self._clock is not None:
             self._clock.cancel()
         await self._lifespan.shutdown()
+
+    async def _hear(self, seconds: float) -> None:
+        """Let those who were just accepted say what they want: to hang up on them would be to refuse them."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._heads.settled()
 
     async def _finish_requests(self, seconds: float) -> None:
         """Wait for the running requests and for those that clients have queued behind them."""

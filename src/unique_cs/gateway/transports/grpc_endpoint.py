@@ -65,9 +65,20 @@ class PortTaken(Exception):
 class GrpcEndpoint:
     """A server on a port of its own, which it takes at once."""
 
-    def __init__(self, host: str, port: int, limits: Limits, tls: tuple[bytes, bytes] | None = None) -> None:
-        """`tls` is the private key and the certificate chain, in PEM. Raises `PortTaken`."""
-        self._server = grpc.aio.server(options=_options(limits))
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        limits: Limits,
+        tls: tuple[bytes, bytes] | None = None,
+        *,
+        shared: bool = False,
+    ) -> None:
+        """`tls` is the private key and the certificate chain, in PEM. Raises `PortTaken`.
+
+        Several processes may have a port that is `shared`; the kernel divides the connections.
+        """
+        self._server = grpc.aio.server(options=_options(limits, shared=shared))
         self._health = health.aio.HealthServicer()
         self._ending: asyncio.Task[None] | None = None
         self._shears = Shears()
@@ -167,10 +178,10 @@ def _refuse(context: Any, error: UniqueCsError) -> None:
     context.set_details(error.message)
 
 
-def _options(limits: Limits) -> list[tuple[str, int]]:
+def _options(limits: Limits, *, shared: bool) -> list[tuple[str, int]]:
     # A frame that is a little too large is refused by us, with `close`; more is not even taken in.
     return [
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shared)),
         ("grpc.max_receive_message_length", 2 * limits.max_frame),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_concurrent_streams", _STREAMS),
