@@ -156,6 +156,40 @@ async def test_garbage_on_the_port_ends_its_connection_only(
     assert (await line.until("sent"))["n"] == 2
 
 
+async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
+    """With a window of 0 not even a status comes through; the connection ends soon after the call."""
+    port = free_port()
+    async with running(tmp_path, grpc_port=str(port), connect_timeout_ms="500") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        window = b"\x00\x04" + bytes(4)
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + h2(4, 0, 0, window) + h2(1, 4, 1, _HEAD))
+        async with asyncio.timeout(DEADLINE):
+            with suppress(ConnectionError):
+                await reader.read(-1)
+        writer.close()
+        await open_calls(server, 0)
+        assert (await server.metrics())['unique_cs_closed_total{code="4408"}'] == 1
+
+
+def h2(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """A frame (RFC 9113 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+_HEAD = b"".join(
+    b"\x00" + bytes((len(name),)) + name + bytes((len(value),)) + value
+    for name, value in (
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":path", b"/unique_cs.v1.Messaging/Connect"),
+        (b":authority", b"localhost"),
+        (b"te", b"trailers"),
+        (b"content-type", b"application/grpc"),
+    )
+)
+"""A request to connect: literal fields (RFC 7541 6.2.2)."""
+
+
 # The port
 
 

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,8 @@ from unique_cs.v1 import messaging_pb2 as pb
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PROTO = Path(__file__).resolve().parents[2] / "proto"
+ROOT = Path(__file__).resolve().parents[2]
+PROTO, DOCS = ROOT / "proto", ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +165,34 @@ async def test_health_and_reflection(road: grpc.aio.Channel) -> None:
     await info.done_writing()
 
 
-# Node
+# Clients that know the definition only
+
+
+@pytest.mark.parametrize("guide", ["guides/grpc.md", "zh-CN/guides/grpc.md"])
+async def test_the_example_of_the_guide(port: int, town: World, tmp_path: Path, guide: str) -> None:
+    """It is run as it stands, with code that is generated as the guide says."""
+    rest = await town.contact("reader")
+    [example] = re.findall(r"^```python\n(.*?)^```", (DOCS / guide).read_text(), re.MULTILINE | re.DOTALL)
+    [generate] = re.findall(r"^python (-m grpc_tools.*)$", (DOCS / guide).read_text(), re.MULTILINE)
+    (tmp_path / "proto").symlink_to(PROTO)
+    await run(tmp_path, *generate.split())
+    for folder in ("unique_cs", "unique_cs/v1"):  # else the installed package is found first
+        (tmp_path / folder / "__init__.py").touch()
+    script = example.replace("chat.example.com:8081", f"127.0.0.1:{port}")
+    script += f"\n\nimport asyncio\n\nasyncio.run(main({rest.token!r}))\n"
+    (tmp_path / "talk.py").write_text(script)
+    await run(tmp_path, "talk.py")
+    [conversation] = (await rest.conversations())["conversations"]
+    assert conversation["last_message"]["data"]["body"]["text"] == "hello"
+
+
+async def run(folder: Path, *words: str) -> None:
+    """Run Python in a folder."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *words, cwd=folder, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0, said.decode()
 
 
 @pytest.fixture(scope="module")
