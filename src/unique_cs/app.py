@@ -5,7 +5,6 @@ import gc
 import random
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, Final
@@ -25,7 +24,7 @@ from unique_cs.api.cors import Cors
 from unique_cs.api.deps import Deps
 from unique_cs.config import PREFIX, Settings
 from unique_cs.domain.origins import AllowedOrigins
-from unique_cs.errors import Code, SettingsError, StorageUnavailable, UniqueCsError
+from unique_cs.errors import Code, StorageUnavailable, UniqueCsError
 from unique_cs.gateway.door import Accept, Admit, Upgrades
 from unique_cs.gateway.echo import admit_echo
 from unique_cs.gateway.limits import Limits
@@ -38,13 +37,12 @@ from unique_cs.gateway.transports.subprotocols import Subprotocols
 from unique_cs.jobs.watch import Watch
 from unique_cs.listeners import Handed, Listeners, tls_context
 from unique_cs.node import Node
+from unique_cs.opening import SystemClock, open_stores
 from unique_cs.plugins import Plugins, load_plugins
 from unique_cs.protocol.handshake import Refusal, UpgradeRequest
 from unique_cs.storage.archive import SqlArchive
-from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.sql import Database
-from unique_cs.storage.stores import bind, open_cold, open_hot
 from unique_cs.telemetry import log, metrics
 
 COLLECT: Final = (1_000, 10, 100)
@@ -53,18 +51,6 @@ and what is held long is hardly ever in a cycle: let it be rare. Young garbage g
 
 SWITCH_S: Final = 0.0005
 """How soon a worker thread that finished a flush gets the interpreter back from a busy loop."""
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def now_ms(self) -> int:
-        """Unix time in milliseconds."""
-        return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
 
 
 class App:
@@ -108,11 +94,11 @@ class App:
         listeners = Listeners(settings, _limits(settings), handed)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         plugins = _load_plugins(settings)
-        hot = open_hot(settings.data_dir)
-        database = await open_cold(settings.data_dir, settings.database_url)
-        await bind(hot, database)
-        node = Node(Embedded(hot, SqlArchive(database), SystemClock()), SystemClock())
+        clock = SystemClock()
+        database, tiers = await open_stores(settings, clock)
+        node = Node(tiers, clock)
         app = cls(settings, database, await SqlRecords.open(database), node, plugins, listeners)
+        await tiers.ready()
         app.made = await first_start(
             app._records,
             app.next_id,
@@ -241,6 +227,8 @@ class App:
         node.start(Watch([self._watch_disk, node.each_second], _log_failure).run())
         for work in node.tiers.upkeep(settings.hot_hours, settings.session_days):
             node.start(work)
+        if self._bridge is not None:
+            node.start(self._bridge.run())
 
     def _watch_disk(self) -> None:
         free, total = self._node.hot.space()
@@ -280,9 +268,6 @@ async def serve(settings: Settings, announce: Callable[[App], None], handed: Han
 
 def _warn(settings: Settings) -> None:
     """Say what was asked for and is not safe, or not there."""
-    if settings.redis_url:
-        # Data would lie elsewhere than the operator believes.
-        raise SettingsError(f"{PREFIX}REDIS_URL is set, and this version runs as one node only")
     if settings.echo:
         log.warning("the echo endpoints are on; turn them off in production", setting=f"{PREFIX}ECHO")
     if not settings.rate_limits:

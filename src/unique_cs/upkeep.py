@@ -6,10 +6,10 @@ from secrets import token_urlsafe
 from msgspec.structs import replace
 
 from unique_cs.actions.passwords import hash_password
-from unique_cs.app import SystemClock
 from unique_cs.config import PREFIX, Settings
 from unique_cs.errors import SettingsError
 from unique_cs.node import Node
+from unique_cs.opening import SystemClock
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.installation import renew_epoch

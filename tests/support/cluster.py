@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from unique_cs.actions import conversations, messages
-from unique_cs.app import SystemClock
 from unique_cs.cluster.cluster import Cluster
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.shard import Shard
@@ -16,6 +15,7 @@ from unique_cs.domain.body import TextBody
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import Actor
 from unique_cs.domain.permission import Principal
+from unique_cs.opening import SystemClock
 from unique_cs.ports import Contact, Entry
 from unique_cs.protocol.session import Session
 from unique_cs.storage.archive import SqlArchive

@@ -77,6 +77,7 @@ class Cluster:
         self.ready = asyncio.Event()
         self._away_since: float | None = None
         self._epoch = ""
+        self._restarted = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the log for as long as the process runs, over every loss of Redis."""
@@ -115,6 +116,11 @@ class Cluster:
         self.committer.forget()
         self.memory.forget()
         self.on_lost()
+
+    def restart(self) -> None:
+        """Drop what is held, and follow the log anew from its end."""
+        self._lose("the journal was opened again")
+        self._restarted.set()
 
     async def _open_generation(self) -> Generation:
         """The generation that is open on this server; where there is none, one is opened."""
@@ -155,7 +161,8 @@ class Cluster:
         self.committer.begin()
         metrics.redis_connected.set(1)
         self.ready.set()
-        await _first_to_fail(self.committer.run(generation), self._feed(generation))
+        self._restarted.clear()
+        await _first_to_fail(self.committer.run(generation), self._feed(generation), self._restarted.wait())
 
     async def _begin(self, generation: Generation) -> None:
         if self.generation is not None:
@@ -185,8 +192,8 @@ class Cluster:
                 raise GenerationChanged
 
 
-async def _first_to_fail(*works: Coroutine[Any, Any, None]) -> None:
-    """Run all until one fails, end the others, and raise what it raised."""
+async def _first_to_fail(*works: Coroutine[Any, Any, object]) -> None:
+    """Run all until one ends, end the others, and raise what it raised."""
     tasks = [asyncio.get_running_loop().create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

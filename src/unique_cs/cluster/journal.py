@@ -33,13 +33,9 @@ class Journal:
         found = self._hot.scan(JOURNAL, keys.after(JOURNAL), 1, reverse=True)
         return keys.number_at(found[0][0]) if found else 0
 
-    async def trim(self, archived: int, before_ms: int, marks: dict[int, int]) -> int:
-        """Delete rows that were archived and are older than `before_ms`; return how many went.
-
-        `marks` says which place was reached when, ms → place: rows hold no time of their own.
-        """
-        upto = max((place for time, place in marks.items() if time <= before_ms), default=0)
-        found = self._hot.scan(JOURNAL, _key(min(upto, archived) + 1), TRIMMED)
+    async def trim(self, archived: int, old: int) -> int:
+        """Delete rows up to a place that are archived and old; return how many went."""
+        found = self._hot.scan(JOURNAL, _key(min(old, archived) + 1), TRIMMED)
         for key, _ in found:
             self._group.delete(key)
         if found:

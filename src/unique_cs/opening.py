@@ -1,0 +1,60 @@
+"""Opening the stores that the settings name: one process alone, or one node of a cluster."""
+
+import os
+import socket
+import time
+
+from unique_cs.config import PREFIX, Settings
+from unique_cs.errors import SettingsError
+from unique_cs.node import Tiers
+from unique_cs.ports import Clock
+from unique_cs.storage import keys
+from unique_cs.storage.archive import SqlArchive
+from unique_cs.storage.embedded import Embedded
+from unique_cs.storage.hot import Hot
+from unique_cs.storage.move import is_moved
+from unique_cs.storage.sql import Database
+from unique_cs.storage.stores import bind, open_cold, open_hot
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_ms(self) -> int:
+        """Unix time in milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+async def open_stores(settings: Settings, clock: Clock) -> tuple[Database, Tiers]:
+    """Open the cold tier and what is above it. Raises `SettingsError` that says what can't be had."""
+    if settings.redis_url and not settings.database_url:
+        raise SettingsError(f"{PREFIX}REDIS_URL needs {PREFIX}DATABASE_URL: nodes share both")
+    hot = open_hot(settings.data_dir)
+    try:
+        database = await open_cold(settings.data_dir, settings.database_url)
+        if settings.redis_url:
+            return database, await _open_cluster(settings, hot, database, clock)
+        await bind(hot, database)
+        return database, Embedded(hot, SqlArchive(database), clock)
+    except BaseException:
+        hot.close()
+        raise
+
+
+async def _open_cluster(settings: Settings, hot: Hot, database: Database, clock: Clock) -> Tiers:
+    # A process alone has no use for the driver, and starts sooner without it.
+    from unique_cs.cluster.tiers import ClusterTiers  # noqa: PLC0415
+
+    if hot.scan(b"l", keys.after(b"l"), 1) and not await is_moved(database, hot):
+        raise SettingsError(
+            f"{settings.data_dir} holds an installation of one process; take it along with unique-cs move"
+        )
+    place = os.environ.get("POD_IP") or f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+    archive = SqlArchive(database)
+    return await ClusterTiers.open_tiers(
+        settings.redis_url, database, archive, hot, clock, place, settings.session_days
+    )
