@@ -174,26 +174,23 @@ async def test_people_talk_through_the_balancer(tmp_path: Path, road: Road) -> N
         assert await town.verdict() == []
 
 
-def shell(name: str, **replaced: str) -> list[str]:
+def shell(name: str, **places: str) -> list[str]:
     """Give a service's command as its container runs it, with other places."""
     text: str = SERVICES[name]["command"][-1].replace("$$", "$")
-    for old, new in replaced.items():
+    for old, new in places.items():
+        assert PLACES[old] in text
         text = text.replace(PLACES[old], new)
     return ["sh", "-c", text]
 
 
-PLACES = {
-    "data": "--dir /data",
-    "passwords": "/tmp/passwords",
-    "config": "/mosquitto/config/mosquitto.conf",
-}
+PLACES = {"dir": "--dir /data", "data": "/mosquitto/data", "config": "/mosquitto/config"}
 
 
 async def test_redis_starts_as_it_is_told(tmp_path: Path) -> None:
     """With Debian's Redis: what it says of itself, and that nobody gets in without the password."""
     program("redis-server", "redis-server")
     port = free_port()
-    command = shell("redis", data=f"--dir {tmp_path} --port {port} --bind 127.0.0.1")
+    command = shell("redis", dir=f"--dir {tmp_path} --port {port} --bind 127.0.0.1")
     process = await asyncio.create_subprocess_exec(*command, env=os.environ | {"REDIS_PASSWORD": "secret"})
     try:
         await opened(port)
@@ -208,34 +205,59 @@ async def test_redis_starts_as_it_is_told(tmp_path: Path) -> None:
         await process.wait()
 
 
-async def test_only_who_has_the_password_gets_into_the_broker(tmp_path: Path) -> None:
-    """With Debian's Mosquitto."""
-    program("mosquitto", "mosquitto")
-    port, config = free_port(), tmp_path / "mosquitto.conf"
-    text = (ROOT / "deploy" / "mosquitto" / "mosquitto.conf").read_text()
-    for old, new in {
-        "listener 1883": f"listener {port} 127.0.0.1",
-        "/mosquitto/data/": f"{tmp_path}/",
-    }.items():
-        assert old in text
-        text = text.replace(old, new)
-    config.write_text(f"user root\n{text.replace('/tmp/passwords', f'{tmp_path}/passwords')}")
-    command = shell("mosquitto", passwords=f"{tmp_path}/passwords", config=str(config))
-    path = f"{os.environ['PATH']}:/usr/sbin"
+@asynccontextmanager
+async def broker(folder: Path) -> AsyncIterator[int]:
+    """Debian's Mosquitto, started as its service is, with a device till-7; yields the port."""
+    port, path = free_port(), f"{os.environ['PATH']}:/usr/sbin"
+    prepare_broker(folder, port)
+    command = shell("mosquitto", data=str(folder), config=str(folder))
     process = await asyncio.create_subprocess_exec(
         *command, env=os.environ | {"MQTT_PASSWORD": "secret", "PATH": path}
     )
     try:
         await opened(port)
+        yield port
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def prepare_broker(folder: Path, port: int) -> None:
+    """Put the broker's files into a folder, and a device into its passwords."""
+    program("mosquitto", "mosquitto")
+    for file in (ROOT / "deploy" / "mosquitto").iterdir():
+        text = file.read_text().replace("listener 1883", f"user root\nlistener {port} 127.0.0.1")
+        (folder / file.name).write_text(re.sub("/mosquitto/(data|config)", str(folder), text))
+    passwords = folder / "passwords"
+    passwords.touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", passwords, "till-7", "seven"], check=True)
+
+
+async def test_only_who_has_the_password_gets_into_the_broker(tmp_path: Path) -> None:
+    async with broker(tmp_path) as port:
         async with aiomqtt.Client("127.0.0.1", port, username="unique-cs", password="secret"):
             pass
         for password in ("wrong", None):
             with pytest.raises(aiomqtt.MqttError):
                 async with aiomqtt.Client("127.0.0.1", port, username="unique-cs", password=password):
                     raise AssertionError("it got in")
-    finally:
-        process.terminate()
-        await process.wait()
+
+
+async def test_a_device_has_only_its_own_topics(tmp_path: Path) -> None:
+    async with (
+        broker(tmp_path) as port,
+        aiomqtt.Client("127.0.0.1", port, username="unique-cs", password="secret") as bridge,
+        aiomqtt.Client("127.0.0.1", port, username="till-7", password="seven") as device,
+    ):
+        await bridge.subscribe("ucs/v1/+/up", qos=1)
+        await device.subscribe("ucs/v1/+/down", qos=1)
+        await device.publish("ucs/v1/till-8/up", "not mine", qos=1)
+        await device.publish("ucs/v1/till-7/up", "mine", qos=1)
+        await bridge.publish("ucs/v1/till-8/down", "not yours", qos=1)
+        await bridge.publish("ucs/v1/till-7/down", "yours", qos=1)
+        async with asyncio.timeout(10):
+            assert (await anext(aiter(bridge.messages))).payload == b"mine"
+            assert (await anext(aiter(device.messages))).payload == b"yours"
 
 
 async def opened(port: int) -> None:
