@@ -3,22 +3,26 @@
 import asyncio
 import json
 import random
+import struct
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 import aiomqtt
 import pytest
 
+from tests.support import mqtt
 from tests.support.door import make_certificate
 from tests.support.mosquitto import BRIDGE, SECRET, Mosquitto, mosquitto
 from tests.support.world import Person, World, answered, inhabited, running, until
 from unique_cs.bench.process import ServerError, ServerProcess, free_port
 from unique_cs.client import Connected, Phase, Rest, Sent
-from unique_cs.gateway.transports.mqtt_bridge import CLIENT_ID
+from unique_cs.gateway.transports.mqtt_bridge import CLIENT_ID, PUSHED_OUT_S, SHARE
+from unique_cs.protocol.mqtt_packets import V5, packet
 
 Frame = dict[str, Any]
 DEADLINE = 10.0
@@ -228,13 +232,36 @@ async def test_a_second_bridge_never_shares(tmp_path: Path) -> None:
                 identifier=CLIENT_ID,
                 protocol=aiomqtt.ProtocolVersion.V5,
             ) as other:
-                await until(partial(said, server, "no MQTT broker"))
+                await until(partial(said, server, "another bridge is at the MQTT broker"))
                 # Ours comes back by itself, and pushes the other one out.
                 with pytest.raises(aiomqtt.MqttError):
-                    await asyncio.wait_for(anext(other.messages), DEADLINE)
+                    await asyncio.wait_for(anext(other.messages), 2 * PUSHED_OUT_S)
             assert (await till.until("close"))["code"] == 4500
             await till.send(type="connect", token=rest.token, session=session, c=2)
             assert (await till.until("connected"))["resumed"]
+
+
+async def test_a_reset_behind_data_is_noticed(tmp_path: Path) -> None:
+    """Where the kernel tells of both at once, the event loop shows the data only."""
+    visits: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(CLIENT_ID.encode())
+        writer.write(packet(0x20, b"\0\0\0"))
+        await reader.readuntil(SHARE.encode())
+        writer.write(packet(0x90, b"\0\1\0\1"))
+        visits.put_nowait(writer)
+
+    async with await asyncio.start_server(broker, "127.0.0.1", 0) as listener:
+        url = f"mqtt://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        async with running(tmp_path, mqtt_bridge_url=url) as server:
+            first = await asyncio.wait_for(visits.get(), DEADLINE)
+            await joined(server)
+            first.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+            first.write(20 * mqtt.publish(V5, "ucs/v1/x/up", b"garbage", packet_id=0))
+            first.close()
+            again = await asyncio.wait_for(visits.get(), DEADLINE)
+            again.close()
 
 
 async def test_over_tls(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The bridge: serves the MQTT topics through a broker that a company runs already, as one of its clients."""
 
 import asyncio
+import select
 import ssl
 from functools import partial
 from socket import IPPROTO_TCP, TCP_NODELAY
@@ -23,8 +24,17 @@ WINDOW: Final = 20
 """PUBLISH packets without a PUBACK. Brokers commonly allow this many, and paho does not ask."""
 
 KEEP_ALIVE_S: Final = 15
+
+LOOK_S: Final = 0.5
+"""How often the socket is read without being asked to."""
+
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 30.0
+
+PUSHED_OUT_S: Final = 10.0
+"""After another bridge took our place: it may be one too many, and devices should not move all the time."""
+
+_TAKEN_OVER: Final = 0x8E
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
@@ -84,15 +94,26 @@ class Bridge:
         """Serve until cancelled; come back after a while whenever the broker is lost."""
         where = f"{self._address.host}:{self._address.port}"
         while True:
-            try:
-                await self._visit(where)
-            except* (MqttError, OSError) as errors:
-                log.warning("no MQTT broker", broker=where, reason=_reason(errors))
-            finally:
-                metrics.bridge.connected.set(0)
-                self._lines.lose()
-            await asyncio.sleep(self._rng.uniform(0, self._wait_s))
-            self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+            pause = await self._attempt(where)
+            await asyncio.sleep(pause)
+
+    async def _attempt(self, where: str) -> float:
+        """Be there as long as it goes; return the seconds to stay away afterwards."""
+        reason: BaseException | None = None
+        try:
+            await self._visit(where)
+        except* (MqttError, OSError) as errors:
+            reason = _first(errors)
+            log.warning("no MQTT broker", broker=where, reason=str(reason))
+        finally:
+            metrics.bridge.connected.set(0)
+            self._lines.lose()
+        if getattr(getattr(reason, "rc", None), "value", 0) == _TAKEN_OVER:
+            log.error("another bridge is at the MQTT broker; there may be one only", broker=where)
+            return PUSHED_OUT_S
+        pause = self._rng.uniform(0, self._wait_s)
+        self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+        return pause
 
     async def flush(self, seconds: float) -> None:
         """Return when the broker has everything that was said, at the latest after so many seconds."""
@@ -113,6 +134,7 @@ class Bridge:
             self._wait_s = FIRST_WAIT_S
             self._lines.find_again()
             tasks.create_task(self._publish_all(broker, tasks))
+            tasks.create_task(_look(broker))
             async for message in broker.messages:
                 self._take(message)
 
@@ -157,13 +179,34 @@ class Bridge:
         window.release()
 
 
+async def _look(broker: Client) -> None:
+    """Notice a reset that came behind data: uvloop calls a reader once for both, and never again."""
+    paho = broker._client  # noqa: SLF001  # aiomqtt has no name for it
+    while True:
+        await asyncio.sleep(LOOK_S)
+        try:
+            for _ in range(1_000):
+                sock = paho.socket()
+                if sock is None or not _is_readable(sock.fileno()):
+                    break
+                paho.loop_read()
+        except Exception as error:
+            raise MqttError(repr(error)) from error
+
+
+def _is_readable(descriptor: int) -> bool:
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    return bool(look.poll(0))
+
+
 def open_bridge(gateway: Gateway, url: str) -> Bridge | None:
     """The bridge to the broker at `url`, for `run`; None where it is empty. Raises `SettingsError`."""
     return Bridge(gateway, read_broker_url(url)) if url else None
 
 
-def _reason(errors: BaseException) -> str:
+def _first(errors: BaseException) -> BaseException:
     """What the broker or the network said first."""
     while isinstance(errors, BaseExceptionGroup):
         errors = errors.exceptions[0]
-    return str(errors.__cause__ or errors)
+    return errors.__cause__ or errors
