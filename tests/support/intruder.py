@@ -5,6 +5,7 @@ A new road is one `Road` in `ROADS`: how its first bytes open it, how it wraps a
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -17,14 +18,19 @@ from unique_cs.protocol import mqtt_packets
 
 PATIENCE: Final = 20.0
 V5: Final = mqtt_packets.V5
+CLIENT: Final = "intruder"
 
 
 class Road(NamedTuple):
-    """A road. `open` are the bytes before the first frame, with a password where it has one."""
+    """A road.
+
+    `open(token, client)` are the bytes before the first frame, `wrap(content, token, client)` those of a
+    frame; each road takes what it needs, and the client id has a default.
+    """
 
     name: str
-    open: Callable[[str], bytes]
-    wrap: Callable[[bytes, str], bytes]
+    open: Callable[..., bytes]
+    wrap: Callable[..., bytes]
     hear: Callable[[bytes], list[str]]
     over_mqtt: bool = False
 
@@ -46,6 +52,8 @@ class Stranger(asyncio.Protocol):
         self._transport = transport
         if self._silent:
             self._transport.pause_reading()
+            # What the kernel holds for us is not the server's to bound.
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
 
     def data_received(self, data: bytes) -> None:
         self.heard += data
@@ -77,8 +85,8 @@ async def visit(server: ServerProcess, road: Road, said: bytes, patience: float 
 # What is said
 
 
-def _post(query: str) -> Callable[[bytes, str], bytes]:
-    def post(content: bytes, token: str) -> bytes:
+def _post(query: str) -> Callable[..., bytes]:
+    def post(content: bytes, token: str, client: str = "") -> bytes:
         lines = (
             f"POST /api/v1/stream{query} HTTP/1.1",
             "Host: x",
@@ -91,13 +99,13 @@ def _post(query: str) -> Callable[[bytes, str], bytes]:
     return post
 
 
-def _mqtt_open(token: str) -> bytes:
-    opened = mqtt.connect(V5, "intruder", password=token.encode())
-    return opened + mqtt.subscribe(V5, 1, "ucs/v1/intruder/down", qos=0)
+def _mqtt_open(token: str, client: str = CLIENT) -> bytes:
+    opened = mqtt.connect(V5, client, password=token.encode())
+    return opened + mqtt.subscribe(V5, 1, f"ucs/v1/{client}/down", qos=0)
 
 
-def _mqtt_wrap(content: bytes, token: str) -> bytes:
-    return mqtt.publish(V5, "ucs/v1/intruder/up", content)
+def _mqtt_wrap(content: bytes, token: str, client: str = CLIENT) -> bytes:
+    return mqtt.publish(V5, f"ucs/v1/{client}/up", content)
 
 
 # What is heard
@@ -156,17 +164,17 @@ def _hear_mqtt_websocket(data: bytes) -> list[str]:
 
 
 WEBSOCKET: Final = Road(
-    "websocket", lambda _: upgrade(origin=None), lambda content, _: frame(TEXT, content), _hear_websocket
+    "websocket", lambda *_: upgrade(origin=None), lambda content, *_: frame(TEXT, content), _hear_websocket
 )
-STREAM: Final = Road("stream", lambda _: b"", _post(""), _hear_http)
-POLL: Final = Road("poll", lambda _: b"", _post("?poll=1"), _hear_http)
+STREAM: Final = Road("stream", lambda *_: b"", _post(""), _hear_http)
+POLL: Final = Road("poll", lambda *_: b"", _post("?poll=1"), _hear_http)
 MQTT: Final = Road("mqtt", _mqtt_open, _mqtt_wrap, _hear_mqtt, over_mqtt=True)
 MQTT_WEBSOCKET: Final = Road(
     "mqtt-websocket",
-    lambda token: (
-        upgrade("/mqtt", origin=None, sec_websocket_protocol="mqtt") + frame(BINARY, _mqtt_open(token))
+    lambda *who: (
+        upgrade("/mqtt", origin=None, sec_websocket_protocol="mqtt") + frame(BINARY, _mqtt_open(*who))
     ),
-    lambda content, token: frame(BINARY, _mqtt_wrap(content, token)),
+    lambda *what: frame(BINARY, _mqtt_wrap(*what)),
     _hear_mqtt_websocket,
 )
 ROADS: Final = (WEBSOCKET, STREAM, POLL, MQTT, MQTT_WEBSOCKET)
