@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,12 +10,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support.debian import program
 from tests.support.world import answered, inhabited, running, until
 from unique_cs.bench.process import free_port
 from unique_cs.client import Connected, Road, Sent
 from unique_cs.client.http import PATH
-
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 _UPGRADE = """
         proxy_http_version 1.1;
@@ -52,8 +50,7 @@ async def nginx(
     folder: Path, upstream: str, *, upgrade: bool = False, timeout: int = 60
 ) -> AsyncIterator[str]:
     """A proxy before `upstream`, with nginx's defaults (its read timeout is 60 s); yields its address."""
-    if NGINX is None:
-        pytest.skip("nginx is not installed (Debian: apt-get install nginx-light)")
+    binary = program("nginx", "nginx-light")
     folder.mkdir()  # noqa: ASYNC240 - before anything runs
     port = free_port()
     config = folder / "nginx.conf"
@@ -69,7 +66,7 @@ async def nginx(
         )
     )
     process = await asyncio.create_subprocess_exec(
-        NGINX, "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")
+        binary, "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")
     )
     try:
         await _listening(port)
