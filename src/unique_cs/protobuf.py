@@ -16,7 +16,7 @@ M = TypeVar("M", bound=Message)
 _STRUCT: Final = "google.protobuf.Struct"
 _EXACT: Final = 2**53
 
-_TAGS: Final = {"frame": "type", "kind": "kind"}
+_MARKS: Final = {"frame": "type", "kind": "kind"}
 
 _NULLS: Final = frozenset({"assignee", "previous", "cursor", "waiting_since", "last_message", "visit"})
 """Fields that JSON says `null` for; all others that are absent are left out."""
@@ -26,7 +26,7 @@ _LEFT_OUT: Final = frozenset({"actions"})
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """Return what a message says. What it does not know is left out; a tag of an unknown member is empty."""
+    """Return what a message says. What it does not know is left out; a mark of an unknown member is empty."""
     shape = _shape(message.DESCRIPTOR)
     found: dict[str, Any] = {name: [] if value is list else value for name, value in shape.defaults}
     for field, value in message.ListFields():
@@ -120,9 +120,9 @@ def _plain(value: Any) -> Any:
 def _flatten(message: Message, oneof: str, found: dict[str, Any]) -> None:
     member = message.WhichOneof(oneof)
     inner = {} if member is None else found.pop(member)
-    if oneof in _TAGS:
+    if oneof in _MARKS:
         found.update(inner)
-        found[_TAGS[oneof]] = member or ""
+        found[_MARKS[oneof]] = member or ""
     else:
         found[oneof] = inner
 
@@ -163,14 +163,14 @@ def _fill_map(entries: Any, values: Mapping[str, Any]) -> None:
 
 
 def _fill_member(message: Message, shape: _Shape, fields: Mapping[str, Any]) -> None:
-    tag = _TAGS.get(shape.oneof)
-    member = fields.get(tag or "name", "").replace(".", "_")
-    inner = fields if tag else fields.get(shape.oneof, {})
+    mark = _MARKS.get(shape.oneof)
+    member = fields.get(mark or "name", "").replace(".", "_")
+    inner = fields if mark else fields.get(shape.oneof, {})
     if member not in shape.members:
         if "other" not in shape.members:
             return
         member = "other"
     target = getattr(message, member)
-    if tag and target.DESCRIPTOR.full_name == _STRUCT:
-        inner = {key: value for key, value in inner.items() if key != tag}
+    if mark and target.DESCRIPTOR.full_name == _STRUCT:
+        inner = {key: value for key, value in inner.items() if key != mark}
     _fill(target, inner)
