@@ -1,6 +1,7 @@
 """`unique-cs.v1+sm` on a node: refusals, limits, and what a handshake may cost."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from tests.support.node import House, turns
 from tests.support.sm import InlineSm, SmClient, draw
 from unique_cs.errors import SettingsError
 from unique_cs.gateway.plugin import Setup
-from unique_cs.gateway.sm import MAX_WAITING, SmCodec
+from unique_cs.gateway.sm import MAX_WAITING, SmCodec, SmCoding
+from unique_cs.gateway.transports.coded import CodedTransport
 from unique_cs.protocol.websocket import frame_text
 from unique_cs.sm.handshake import begin
 
@@ -148,6 +150,48 @@ async def test_a_fault_of_a_codec_ends_its_connection_only(house: House) -> None
     client.messages()
     assert client.code == 4500
     await connected(house)
+
+
+async def test_a_codec_that_cannot_send_ends_its_connection_only(house: House) -> None:
+    """Others whose frames leave in the same tick get theirs."""
+
+    class Mute(InlineSm):
+        def open(self, write: Callable[[bytes], None]) -> Any:
+            coding = super().open(write)
+
+            class MuteCoding:
+                receive = staticmethod(coding.receive)
+
+                def send(self, frame: bytes) -> bytes:
+                    raise RuntimeError
+
+            return MuteCoding()
+
+    mute, other = await SmClient(house, Mute()).shake(), await SmClient(house).shake()
+    for client in (mute, other):
+        client.say(client.seal(PING))
+    await house.settle()
+    assert mute.pipe.ended
+    assert [msgspec.json.decode(frame)["type"] for frame in other.take()] == ["error", "close"]
+
+
+async def test_a_lost_connection_needs_no_collector(house: House) -> None:
+    """Codec and transport hold each other until then."""
+
+    def living() -> int:
+        return sum(isinstance(each, SmCoding | CodedTransport) for each in gc.get_objects())
+
+    client = await connected(house)
+    gc.collect()
+    gc.disable()
+    try:
+        before = living()
+        client.pipe.lose()
+        client.pipe._protocol = None
+        await house.settle()
+        assert living() == before - 2
+    finally:
+        gc.enable()
 
 
 async def test_the_real_codec_works_in_its_thread(house: House, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from unique_cs.sm import handshake, sm2
 from unique_cs.sm.channel import BadRecord, Channel, channel
-from unique_cs.sm.curve import N, P, decode, encode
-from unique_cs.sm.handshake import BadHello, answer, begin, fingerprint, finish, make_credentials
+from unique_cs.sm.curve import Gmalg, N, P, curve, decode, encode
+from unique_cs.sm.handshake import BadHello, Hello, answer, begin, fingerprint, finish, make_credentials
 from unique_cs.sm.keyfile import read_key, read_or_make_key
 from unique_cs.sm.sm2 import key_of
 
@@ -81,6 +81,13 @@ def test_a_point_off_the_curve_is_refused(point: bytes, place: int) -> None:
         answer(CREDENTIALS, hello, draw)
 
 
+@pytest.fixture(params=[curve(), Gmalg()], ids=lambda each: type(each).__name__)
+def _curve(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to calculate, where there are two."""
+    monkeypatch.setattr(sm2, "curve", lambda: request.param)
+
+
+@pytest.mark.usefixtures("_curve")
 def test_a_sum_that_is_infinite_is_refused() -> None:
     """P = −x̄·R, which would make the shared point infinite."""
     once = key_of(5)
@@ -88,6 +95,17 @@ def test_a_sum_that_is_infinite_is_refused() -> None:
     hello = handshake.VERSION + encode((x, P - y)) + encode(once.public)
     with pytest.raises(BadHello):
         answer(CREDENTIALS, hello, draw)
+
+
+@pytest.mark.usefixtures("_curve")
+def test_a_sum_of_a_point_and_itself_is_right() -> None:
+    """P = x̄·R: addition has to double."""
+    once = key_of(5)
+    own = key_of(sm2._bar(once.public) * 5 % N)
+    hello = Hello(own, once, handshake.VERSION + encode(own.public) + encode(once.public))
+    message, server = answer(CREDENTIALS, hello.message, draw)
+    client = finish(hello, message, PIN)
+    assert server.opener.open(client.sealer.seal(b"x")) == b"x"
 
 
 def test_replay_order_loss_and_truncation_are_refused() -> None:

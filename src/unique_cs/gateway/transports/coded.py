@@ -1,7 +1,6 @@
 """WebSockets whose messages a codec of a plug-in makes and reads."""
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -24,23 +23,31 @@ class CodedTransport(WebSocketTransport):
     __slots__ = ("_coding", "_framing", "_held", "_max_frame", "_work")
 
     def __init__(self, gateway: Gateway, codec: Codec, address: str, *, from_page: bool = False) -> None:
+        self._coding = codec.open(self._say)
         super().__init__(gateway, None, address, from_page=from_page)
         self._max_frame = gateway.limits.max_frame
         self._engine = WebSocket(self._max_frame + codec.overhead)
         self._connection.wire = _WIRE
         self._binary = codec.binary
         self._framing = frame_binary if codec.binary else frame_text
-        self._coding = codec.open(self._say)
-        self._held: deque[bytes] = deque()
+        self._held: list[bytes] | None = None
         self._work: asyncio.Task[None] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._work is not None:
             self._work.cancel()
         super().connection_lost(exc)
+        # As there: the codec's part may hold `_say`.
+        del self._coding
 
     def write(self, frames: list[bytes]) -> None:
-        messages = [self._coding.send(frame) for frame in frames]
+        try:
+            messages = [self._coding.send(frame) for frame in frames]
+        except Exception as error:  # noqa: BLE001  # whoever writes for all connections goes on
+            log.error("a codec failed", error=repr(error))
+            # Not in the midst of a close, which writes more.
+            asyncio.get_running_loop().call_soon(self._transport.abort)
+            return
         self._transport.write(b"".join(self._framing(each) for each in messages if each is not None))
 
     def _say(self, message: bytes) -> None:
@@ -48,7 +55,7 @@ class CodedTransport(WebSocketTransport):
             self._transport.write(self._framing(message))
 
     def _take(self, message: bytes) -> None:
-        if self._work is not None:
+        if self._held is not None:
             self._held.append(message)
         elif not self._connection.closed:
             self._read(message)
@@ -61,6 +68,7 @@ class CodedTransport(WebSocketTransport):
             return
         if isinstance(found, Coroutine):
             self._transport.pause_reading()
+            self._held = []
             self._work = asyncio.get_running_loop().create_task(self._finish(found))
             # A task that is cancelled before its first step leaves the work untouched.
             self._work.add_done_callback(lambda _: found.close())
@@ -81,8 +89,8 @@ class CodedTransport(WebSocketTransport):
         except Exception as error:  # noqa: BLE001  # ends this connection only
             self._fail(error)
         self._work = None
-        held, self._held = self._held, deque()
-        for message in held:
+        held, self._held = self._held, None
+        for message in held or ():
             self._take(message)
         self._read_on()
 
