@@ -41,6 +41,24 @@ class Metrics:
         self.closed = Counter(
             "unique_cs_closed", "Connections closed by the server", ["code"], registry=registry
         )
+        self._time(registry)
+        self._count_people(registry)
+        self.relay_lag = Gauge(
+            "unique_cs_relay_lag_groups", "Groups not yet in the cold tier", registry=registry
+        )
+        self.relayed = Counter("unique_cs_relayed_events", "Events moved to the cold tier", registry=registry)
+        self.relay_stopped = Gauge(
+            "unique_cs_relay_stopped", "1 while the relay stands still", registry=registry
+        )
+        self.pending = Gauge("unique_cs_pending_messages", "Accepted, not yet durable", registry=registry)
+        self.loop_lag = Gauge("unique_cs_loop_lag_seconds", "How late the event loop is", registry=registry)
+        self.resident = Gauge("unique_cs_resident_bytes", "Resident memory of the process", registry=registry)
+        self.free_bytes = Gauge(
+            "unique_cs_disk_free_bytes", "Free space of the data folder", registry=registry
+        )
+        self.bridge = BridgeMetrics(registry)
+
+    def _time(self, registry: CollectorRegistry) -> None:
         self.ack_seconds = Histogram(
             "unique_cs_ack_seconds", "Send to sent, in the server", buckets=_LATENCY, registry=registry
         )
@@ -69,6 +87,8 @@ class Metrics:
             "unique_cs_redis_connected", "1 while the log in Redis is being followed", registry=registry
         )
         self.generation = Gauge("unique_cs_generation", "Counter of the open generation", registry=registry)
+
+    def _count_people(self, registry: CollectorRegistry) -> None:
         self.connections = Gauge("unique_cs_connections", "Open connections", registry=registry)
         self.connection_limit = Gauge(
             "unique_cs_connection_limit", "Connections that may be open", registry=registry
@@ -84,20 +104,6 @@ class Metrics:
         self.queue_bytes = Gauge(
             "unique_cs_queue_bytes", "Bytes waiting in all connections", registry=registry
         )
-        self.relay_lag = Gauge(
-            "unique_cs_relay_lag_groups", "Groups not yet in the cold tier", registry=registry
-        )
-        self.relayed = Counter("unique_cs_relayed_events", "Events moved to the cold tier", registry=registry)
-        self.relay_stopped = Gauge(
-            "unique_cs_relay_stopped", "1 while the relay stands still", registry=registry
-        )
-        self.pending = Gauge("unique_cs_pending_messages", "Accepted, not yet durable", registry=registry)
-        self.loop_lag = Gauge("unique_cs_loop_lag_seconds", "How late the event loop is", registry=registry)
-        self.resident = Gauge("unique_cs_resident_bytes", "Resident memory of the process", registry=registry)
-        self.free_bytes = Gauge(
-            "unique_cs_disk_free_bytes", "Free space of the data folder", registry=registry
-        )
-        self.bridge = BridgeMetrics(registry)
 
     def counted_in(self) -> int:
         """Messages that came in since the start."""
