@@ -50,7 +50,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _serve(arguments: list[str]) -> int:
     option, value = arguments if len(arguments) == 2 else ("", "")
-    if arguments and not (option == "--sockets" or (option == "--workers" and value.isdecimal())):
+    count = int(value) if option == "--workers" and value.isdecimal() else 0
+    if arguments and not count and option != "--sockets":
         sys.stderr.write(USAGE)
         return 2
     # Imported here: other commands need not load the server.
@@ -58,10 +59,10 @@ def _serve(arguments: list[str]) -> int:
 
     settings = read_settings(os.environ)
     set_up_logging(settings.log_level)
-    if option == "--workers":
+    if count:
         from unique_cs.workers.supervisor import Supervisor
 
-        return asyncio.run(Supervisor(settings, int(value)).run())
+        return asyncio.run(Supervisor(settings, count).run())
     return _serve_here(settings, value)
 
 

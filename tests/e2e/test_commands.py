@@ -46,6 +46,15 @@ def test_an_argument_too_many_is_refused() -> None:
     """A command that takes no arguments does nothing when it is given one."""
     for verb in ("serve", "check-config", "health", "new-epoch", "version"):
         assert command(verb, "--fast").returncode == 2
+    for number in ("0", "-1", "two", ""):
+        assert command("serve", "--workers", number).returncode == 2
+
+
+def test_workers_need_redis_and_a_database() -> None:
+    """They share what only these can hold."""
+    done = command("serve", "--workers", "2")
+    assert done.returncode == 2
+    assert "UNIQUE_CS_REDIS_URL" in done.stderr
 
 
 async def test_a_restored_backup_gets_a_new_epoch(tmp_path: Path) -> None:

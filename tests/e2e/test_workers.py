@@ -103,11 +103,14 @@ class Visitors:
 
 
 async def test_the_kernel_divides_connections_among_the_workers(tmp_path: Path) -> None:
-    async with crew(tmp_path) as here, httpx2.AsyncClient() as http:
-        inodes = set()
-        for pid in here.pids():
-            inodes |= set(_listening(pid, here.port))
-        assert len(inodes) == 2
+    mqtt, grpc = free_port(), free_port()
+    ports = {"UNIQUE_CS_MQTT_PORT": str(mqtt), "UNIQUE_CS_GRPC_PORT": str(grpc)}
+    async with crew(tmp_path, **ports) as here, httpx2.AsyncClient() as http:
+        for port in (here.port, mqtt, grpc):
+            one, other = (_listening(pid, port) for pid in here.pids())
+            assert one
+            assert other
+            assert not one & other
         page = (await http.get(f"http://127.0.0.1:{here.admin}/metrics")).text
         assert page.count("# TYPE unique_cs_connections gauge") == 1
         assert (await http.get(f"http://127.0.0.1:{here.admin}/")).status_code == 404
@@ -117,12 +120,12 @@ async def test_the_kernel_divides_connections_among_the_workers(tmp_path: Path) 
     assert not any(_alive(pid) for pid in pids)
 
 
-def _listening(pid: int, port: int) -> list[str]:
-    """The inodes of the sockets with which a process listens on a port."""
-    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-    known = {row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
-    links = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
-    return [inode for inode in known if f"socket:[{inode}]" in links]
+def _listening(pid: int, port: int) -> set[str]:
+    """The sockets with which a process listens on a port."""
+    tables = (Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6"))
+    rows = [line.split() for table in tables for line in table]
+    known = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
+    return known & {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
 
 
 def _alive(pid: int) -> bool:
