@@ -228,7 +228,7 @@ class App:
         for work in node.tiers.upkeep(settings.hot_hours, settings.session_days):
             node.start(work)
         if self._bridge is not None:
-            node.start(self._bridge.run())
+            node.start(node.tiers.alone("mqtt-bridge", self._bridge.run))
 
     def _watch_disk(self) -> None:
         free, total = self._node.hot.space()

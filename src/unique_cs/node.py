@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from unique_cs.errors import OutcomeUnknown
@@ -27,7 +27,8 @@ class Tiers(Protocol):
     `open` is called once: from then on `deliver` gets durable entries in order, `begin` what is not resolved
     (again, whenever the numbering is another), and `lost` is called when connections were told what may not
     hold. It returns what runs as long as the node. `hot` and `group` are this node's own disk; `forget` is
-    called after it was opened again. `upkeep` is what throws away what is old. `secret` signs contact tokens.
+    called after it was opened again. `upkeep` is what throws away what is old. `alone` runs work on one node
+    of the installation, and cancels it where that is another one now. `secret` signs contact tokens.
     """
 
     hot: Hot
@@ -49,6 +50,7 @@ class Tiers(Protocol):
     def admit(self) -> None: ...
     def next_id(self, now_ms: int) -> int: ...
     def upkeep(self, hot_hours: int, session_days: int) -> list[Coroutine[Any, Any, None]]: ...
+    async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None: ...
     def forget(self) -> None: ...
     def each_second(self) -> None: ...
     async def caught_up(self, timeout_s: float) -> None: ...

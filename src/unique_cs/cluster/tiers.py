@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from secrets import token_hex
 from typing import Any, Final
 
@@ -139,6 +139,10 @@ class ClusterTiers:
         del session_days
         eviction = Eviction(self._shard, self.cluster, self._archive, self._clock, hot_hours)
         return [eviction.run()]
+
+    async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` here whenever this node holds the lease of that name."""
+        await run_under_lease(self._shard, self._clock, name, lambda lease: work())
 
     async def ready(self) -> None:
         """Return once messages are taken. Raises `SettingsError` where that takes too long."""

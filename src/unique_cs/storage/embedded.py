@@ -1,7 +1,7 @@
 """The tiers of an installation that is one process: RocksDB gives the places and keeps them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from unique_cs.ports import Archive, Clock, Entry, Waiting
@@ -46,6 +46,10 @@ class Embedded:
             self.hot, self.group, self._archive, self._clock, hot_hours, session_days, self.timeline.is_live
         )
         return [trimmer.run()]
+
+    async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`: there is no other node."""
+        await work()
 
     async def ready(self) -> None:
         """It is."""
