@@ -3,14 +3,12 @@
 import asyncio
 import os
 import re
-import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
+from tests.support.debian import program
 from unique_cs.bench.process import free_port
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "mqtt.md"
@@ -19,7 +17,6 @@ SECRET = "s3cr?t/@"
 """Everybody's password; in an address its special characters are escaped."""
 
 _SECRET = "s3cr%3Ft%2F%40"
-_MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 class Mosquitto:
@@ -53,7 +50,6 @@ class Mosquitto:
 
     async def start(self) -> None:
         """Start, and wait until it listens."""
-        assert _MOSQUITTO is not None
         (self._folder / "acl").write_text(example("unique-cs.acl"))
         config = self._folder / "mosquitto.conf"
         config.write_text(
@@ -67,7 +63,7 @@ class Mosquitto:
         )
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                _MOSQUITTO, "-c", str(config), stdout=log, stderr=log
+                program("mosquitto", "mosquitto"), "-c", str(config), stdout=log, stderr=log
             )
         await self._listening()
 
@@ -110,8 +106,7 @@ async def mosquitto(
     folder: Path, *users: str, tls: tuple[int, Path] | None = None
 ) -> AsyncIterator[Mosquitto]:
     """A running broker that lets the bridge and these users in; `tls`: a further port and its certificate."""
-    if _MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed (Debian: apt-get install mosquitto)")
+    program("mosquitto", "mosquitto")
     folder.mkdir()  # noqa: ASYNC240 - before anything runs
     broker = Mosquitto(folder)
     if tls is not None:
