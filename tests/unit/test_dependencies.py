@@ -30,7 +30,8 @@ def imported(folder: str) -> set[str]:
         for name in names(node)
     }
     outside = modules - OURS - set(sys.stdlib_module_names)
-    return {DISTRIBUTIONS[name][0].lower().replace("_", "-") for name in outside}
+    # What has no wheel for this machine is not installed; its name is that of its module.
+    return {DISTRIBUTIONS.get(name, [name])[0].lower().replace("_", "-") for name in outside}
 
 
 def names(node: ast.AST) -> list[str]:
