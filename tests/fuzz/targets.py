@@ -2,7 +2,12 @@
 
 from typing import Final
 
-from tests.fuzz import decoders, endpoints, sessions
+from tests.fuzz import decoders, endpoints, sealed, sessions
 from tests.fuzz.target import Target
 
-TARGETS: Final[dict[str, Target]] = {**decoders.TARGETS, **sessions.TARGETS, **endpoints.TARGETS}
+TARGETS: Final[dict[str, Target]] = {
+    **decoders.TARGETS,
+    **sessions.TARGETS,
+    **endpoints.TARGETS,
+    **sealed.TARGETS,
+}
