@@ -17,13 +17,16 @@ from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.errors import UniqueCsError
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
 from unique_cs.ports import Inbox
+from unique_cs.protobuf import from_dict
 from unique_cs.protocol import mqtt_packets
 from unique_cs.protocol.codec import JSON, MSGPACK, Codec
 from unique_cs.protocol.frames import InvalidSend, Send
 from unique_cs.protocol.handshake import Refusal, accept_response, parse_upgrade, refuse_response
 from unique_cs.protocol.mqtt import CLOSED as MQTT_CLOSED
 from unique_cs.protocol.mqtt import FAILED, Mqtt
+from unique_cs.protocol.protobuf import PROTOBUF
 from unique_cs.protocol.websocket import CLOSED, Binary, WebSocket
+from unique_cs.v1.messaging_pb2 import ClientFrame
 
 LIMIT: Final = 300
 _PROXIES: Final = TrustedProxies(["127.0.0.1", "10.0.0.0/8"])
@@ -137,6 +140,15 @@ def codec_msgpack(data: bytes) -> None:
     _codec(MSGPACK, data)
 
 
+def codec_protobuf(data: bytes) -> None:
+    _codec(PROTOBUF, data)
+
+
+def _protobufs() -> list[bytes]:
+    frames = [msgspec.json.decode(msgspec.json.encode(each)) for each in CLIENT.values()]
+    return [from_dict(ClientFrame(), each).SerializeToString() for each in frames]
+
+
 # MQTT
 
 
@@ -234,6 +246,7 @@ TARGETS: Final = {
     "websocket": Target(websocket, _websockets),
     "json": Target(codec_json, lambda: [msgspec.json.encode(each) for each in CLIENT.values()]),
     "msgpack": Target(codec_msgpack, lambda: [msgspec.msgpack.encode(each) for each in CLIENT.values()]),
+    "protobuf": Target(codec_protobuf, _protobufs),
     "mqtt": Target(mqtt, _mqtt_packets),
     "tokens": Target(tokens, lambda: [_ISSUED.encode(), b"uca_x"]),
     "identity": Target(identity, _claims),
