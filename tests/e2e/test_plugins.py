@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +126,20 @@ async def test_the_command_prints_the_fingerprint_of_the_running_server(tmp_path
         answers = await answered([ann.say(f"m{n}") for n in range(10)])
         assert all(isinstance(answer, Sent) for answer in answers)
         assert await town.verdict() == []
+
+
+@pytest.mark.parametrize("guide", ["guides/national-crypto.md", "zh-CN/guides/national-crypto.md"])
+async def test_the_example_of_the_guide_talks(tmp_path: Path, guide: str) -> None:
+    """What the page shows is run, at this server's address."""
+    (example,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs" / guide).read_text(), re.MULTILINE | re.DOTALL
+    )
+    async with running(tmp_path, plugins="sm") as server, inhabited(server) as town:
+        names: dict[str, Any] = {}
+        exec(example.replace("https://chat.example.com", server.url), names)
+        ann = await town.contact("ann")
+        async with asyncio.timeout(10):
+            await names["talk"](ann.token, sealed_at(server).partition("#")[2])
+        (conversation,) = (await ann.call("GET", "/conversations"))["conversations"]
+        _, events = await ann.history(conversation["id"], 0)
+        assert "message.created" in {event["name"] for event in events}
