@@ -171,6 +171,26 @@ async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
         assert (await server.metrics())['unique_cs_closed_total{code="4408"}'] == 1
 
 
+async def test_too_many_connections_of_one_address_are_refused(tmp_path: Path) -> None:
+    """With the code and the time to wait in the trailing metadata; a trusted proxy names the client."""
+    port = free_port()
+    async with running(tmp_path, grpc_port=str(port), handshakes_per_ip="1"), channel(port) as road:
+        refused = [call for call in [Line(road) for _ in range(3)] if await _is_refused(call)]
+        assert len(refused) == 1
+        trailing = dict(await refused[0].call.trailing_metadata())
+        assert trailing["unique-cs-code"] == "rate_limited"
+        assert int(trailing["retry-after-ms"]) > 0
+        elsewhere = Line(road, metadata=(("x-forwarded-for", "192.0.2.7"),))
+        assert not await _is_refused(elsewhere)
+
+
+async def _is_refused(line: Line) -> bool:
+    """Whether a call ends before its first frame is read."""
+    with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        await line.connect("nobody")
+    return (await line.rest())[1] is StatusCode.RESOURCE_EXHAUSTED
+
+
 def h2(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     """A frame (RFC 9113 4.1)."""
     return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload

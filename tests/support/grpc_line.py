@@ -36,8 +36,14 @@ async def channel(
 class Line:
     """One call."""
 
-    def __init__(self, on: grpc.aio.Channel, timeout: float | None = None) -> None:
-        self.call: Any = on.stream_stream("/unique_cs.v1.Messaging/Connect")(timeout=timeout)
+    def __init__(
+        self,
+        on: grpc.aio.Channel,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str], ...] | None = None,
+    ) -> None:
+        method: Any = on.stream_stream("/unique_cs.v1.Messaging/Connect")
+        self.call: Any = method(timeout=timeout, metadata=metadata)
 
     async def connect(self, token: str | None, **fields: Any) -> Frame:
         """Send `connect`, and return the first frame that comes."""
