@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.checker import Final, View, check
 from tests.support.raw import RawSocket
 from tests.support.recording import Recorder, RecordingClient, final_history
-from unique_cs.bench.process import INBOX_KEY, OWNER_EMAIL, OWNER_PASSWORD, ServerProcess
+from unique_cs.bench.process import INBOX_KEY, OWNER_EMAIL, OWNER_PASSWORD, ServerProcess, Target
 from unique_cs.client import Connected, Fault, MemoryStore, Rest, Road, Settings
 from unique_cs.client.roads import Choice
 
@@ -21,7 +21,7 @@ DEADLINE = 10.0
 class World:
     """Makes contacts, agents and their clients; ends them all with itself."""
 
-    def __init__(self, server: ServerProcess, stack: AsyncExitStack) -> None:
+    def __init__(self, server: Target, stack: AsyncExitStack) -> None:
         self.server = server
         self.recorders: list[Recorder] = []
         self._stack = stack
@@ -154,7 +154,7 @@ async def running(folder: Path, **settings: str) -> AsyncIterator[ServerProcess]
 
 
 @asynccontextmanager
-async def inhabited(server: ServerProcess) -> AsyncIterator[World]:
+async def inhabited(server: Target) -> AsyncIterator[World]:
     """A world on a running server; whoever was made in it leaves with it."""
     async with AsyncExitStack() as stack:
         yield World(server, stack)
