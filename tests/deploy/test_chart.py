@@ -50,13 +50,14 @@ VERSIONS = ["1.29", "1.37"]
 STORES = {"redisUrl": "redis://:pw@redis:6379/0", "databaseUrl": "mysql://u:pw@mysql:3306/unique_cs"}
 MANY = {"secret": {"existing": "chat-secrets"}}
 ALONE = {"replicas": 1}
-BRIDGE = {
-    "replicas": 1,
-    "secret": {**STORES, "mqttBridgeUrl": "mqtt://u:pw@broker"},
-    "mqtt": {"bridge": True},
-}
 EVERYTHING = {
-    "secret": {**STORES, "metricsToken": "scrape", "ownerEmail": "o@example.com", "ownerPassword": "correct"},
+    "secret": {
+        **STORES,
+        "metricsToken": "scrape",
+        "mqttBridgeUrl": "mqtt://u:pw@broker",
+        "ownerEmail": "o@example.com",
+        "ownerPassword": "correct",
+    },
     "settings": {"PUBLIC_URL": "https://chat.example.com", "MAX_QUEUE": 1_048_576, "RATE_LIMITS": "on"},
     "imagePullSecrets": [{"name": "pull"}],
     "autoscaling": {"enabled": True},
@@ -81,7 +82,7 @@ EVERYTHING = {
     "podAnnotations": {"x": "y"},
     "priorityClassName": "high",
 }
-CASES: dict[str, dict[str, Any]] = {"many": MANY, "alone": ALONE, "bridge": BRIDGE, "everything": EVERYTHING}
+CASES: dict[str, dict[str, Any]] = {"many": MANY, "alone": ALONE, "everything": EVERYTHING}
 Document = dict[str, Any]
 
 
@@ -186,7 +187,6 @@ def test_the_schema_refuses_a_wrong_value(values: dict[str, Any], where: str) ->
         ({"replicas": 1, "autoscaling": {"enabled": True}}, "more than one node needs"),
         ({"replicas": 1, "secret": {"redisUrl": STORES["redisUrl"]}}, "go together"),
         ({"replicas": 1, "monitoring": {"serviceMonitor": True}}, "needs secret.metricsToken"),
-        ({**MANY, "mqtt": {"bridge": True}}, "one node"),
         ({**MANY, "ingress": {"enabled": True}}, "needs ingress.host"),
         ({**MANY, "autoscaling": {"enabled": True, "min": 5, "max": 4}}, "below autoscaling.min"),
     ],
@@ -232,7 +232,6 @@ def test_every_secret_value_has_its_setting(rendered: dict[str, Rendered]) -> No
     assert {each["key"] for each in references.values()} == set(secret["stringData"])
     assert {each["name"] for each in references.values()} == {secret["metadata"]["name"]}
     assert references["UNIQUE_CS_REDIS_URL"]["key"] == "redis-url"
-    assert "UNIQUE_CS_MQTT_BRIDGE_URL" in {each["name"] for each in rendered["bridge"].container["env"]}
     assert many.all("Secret") == []
     assert "chat-secrets" in json.dumps(many.container["env"])
 

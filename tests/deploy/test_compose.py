@@ -100,10 +100,6 @@ def seconds(text: str) -> int:
     return int(text[:-1])
 
 
-def test_one_node_is_the_bridge() -> None:
-    assert sum("UNIQUE_CS_MQTT_BRIDGE_URL" in environment(name) for name in NODES) == 1
-
-
 @pytest.mark.parametrize("name", SERVICES)
 def test_an_image_is_pinned_and_a_volume_declared(name: str) -> None:
     service = SERVICES[name]

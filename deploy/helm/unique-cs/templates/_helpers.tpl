@@ -37,9 +37,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- fail "monitoring.serviceMonitor needs secret.metricsToken, or secret.existing" -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.mqtt.bridge (gt (int (include "unique-cs.most" .)) 1) -}}
-{{- fail "mqtt.bridge is for a release of one node" -}}
-{{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
 {{- fail "ingress.enabled needs ingress.host" -}}
 {{- end -}}
