@@ -20,7 +20,8 @@ QUIET = Progress(quiet=True)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerProcess]:
     folder: Path = tmp_path_factory.mktemp("roads")
-    made = ServerProcess(folder / "data", environ={"UNIQUE_CS_RATE_LIMITS": "off"}, mqtt_port=free_port())
+    off = {"UNIQUE_CS_RATE_LIMITS": "off"}
+    made = ServerProcess(folder / "data", environ=off, mqtt_port=free_port(), grpc_port=free_port())
     await made.start()
     yield made
     assert await made.stop() == 0

@@ -6,11 +6,12 @@ import struct
 from itertools import cycle
 from typing import Final, cast
 
+from unique_cs.bench.lines import Line
 from unique_cs.bench.load import dial
 from unique_cs.bench.process import ServerProcess, Target
 from unique_cs.bench.report import Row
 from unique_cs.bench.road_rows import offer
-from unique_cs.bench.roads import ROADS, Line, enter
+from unique_cs.bench.roads import ROADS, enter
 from unique_cs.bench.rows import Plan
 from unique_cs.bench.wire import masked
 from unique_cs.protocol import mqtt_packets

@@ -115,7 +115,7 @@ async def _own_server(parts: set[str], plan: rows.Plan) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="unique-cs-bench-") as folder:
         data = Path(folder) / "data"
         off = {"UNIQUE_CS_RATE_LIMITS": "off"}
-        server = ServerProcess(data, environ=off, core=cores[0], mqtt_port=free_port())
+        server = ServerProcess(data, environ=off, core=cores[0], mqtt_port=free_port(), grpc_port=free_port())
         try:
             return await _all(server, parts, plan)
         except (ServerError, PeerError, HttpError, OSError, TimeoutError):

@@ -32,6 +32,7 @@ class Target:
     email: str = OWNER_EMAIL
     password: str = OWNER_PASSWORD
     mqtt_port: int = 0
+    grpc_port: int = 0
 
     @property
     def url(self) -> str:
@@ -75,12 +76,13 @@ class ServerProcess(Target):
         core: int | None = None,
         prefix: Sequence[str] = (),
         mqtt_port: int = 0,
+        grpc_port: int = 0,
     ) -> None:
         """`environ` adds to the settings, `core` pins to one core, `prefix` goes before the command.
 
-        `mqtt_port` is 0 for a server without MQTT.
+        `mqtt_port` and `grpc_port` are 0 for a server without them.
         """
-        super().__init__("127.0.0.1", free_port(), mqtt_port=mqtt_port)
+        super().__init__("127.0.0.1", free_port(), mqtt_port=mqtt_port, grpc_port=grpc_port)
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self._environ = self._settings() | dict(environ or {})
@@ -93,7 +95,7 @@ class ServerProcess(Target):
         return inherited | {
             "UNIQUE_CS_HOST": "127.0.0.1",
             "UNIQUE_CS_HTTP_PORT": str(self.port),
-            "UNIQUE_CS_GRPC_PORT": "0",
+            "UNIQUE_CS_GRPC_PORT": str(self.grpc_port),
             "UNIQUE_CS_MQTT_PORT": str(self.mqtt_port),
             "UNIQUE_CS_DATA_DIR": str(self.data),
             "UNIQUE_CS_OWNER_EMAIL": self.email,

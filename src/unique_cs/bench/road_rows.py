@@ -4,14 +4,14 @@ import asyncio
 import time
 
 from unique_cs.bench.histogram import Histogram
+from unique_cs.bench.lines import Line
 from unique_cs.bench.peers import PeerError
 from unique_cs.bench.process import ServerProcess
 from unique_cs.bench.report import Progress, Row
-from unique_cs.bench.roads import ROADS, Line, Road, enter
+from unique_cs.bench.roads import ROADS, Road, enter
 from unique_cs.bench.rows import Plan, archived
 
 SECONDS = 3.0
-SESSIONS = 5_000
 _TALKERS = 16
 _WINDOW = 32
 _WARM = 200
@@ -24,7 +24,7 @@ _SHARE = 0.25
 
 async def roads(server: ServerProcess, tokens: list[str], plan: Plan) -> list[Row]:
     """Every road after the other, with the same contacts, who have a conversation each."""
-    return [await _road(road, server, tokens[:SESSIONS], plan) for road in ROADS]
+    return [await _road(road, server, tokens[: road.sessions], plan) for road in ROADS]
 
 
 async def _road(road: Road, server: ServerProcess, tokens: list[str], plan: Plan) -> Row:
