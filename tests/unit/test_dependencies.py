@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OURS = {"unique_cs", "tests", "scripts"}
+OURS = {"unique_cs", "unique_cs_tcp", "tests", "scripts"}
 BY_NAME = {"asyncmy"}
 """SQLAlchemy loads the driver that an address names."""
 DISTRIBUTIONS = packages_distributions()
