@@ -1,6 +1,7 @@
 """The bridge: serves the MQTT topics through a broker that a company runs already, as one of its clients."""
 
 import asyncio
+import math
 import select
 import ssl
 from functools import partial
@@ -31,10 +32,8 @@ LOOK_S: Final = 0.5
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 30.0
 
-PUSHED_OUT_S: Final = 10.0
-"""After another bridge took our place: it may be one too many, and devices should not move all the time."""
-
-_TAKEN_OVER: Final = 0x8E
+STEADY_S: Final = 10.0
+"""A connection that held less long counts as a failure: two bridges push each other out ever less often."""
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
@@ -79,7 +78,7 @@ class Bridge:
     """Keeps itself connected to a broker for as long as `run` runs.
 
     One runs at a time: a broker spreads the messages of one client over all members of a share, and their
-    order would be lost. Several nodes would start `run` on the one that holds a lease, and cancel it there.
+    order would be lost. In a cluster, `run` is started on the node that holds a lease, and cancelled there.
     """
 
     def __init__(self, gateway: Gateway, address: BrokerAddress) -> None:
@@ -89,6 +88,7 @@ class Bridge:
         # Made once, as it reads the system's certificates.
         self._tls = ssl.create_default_context() if address.tls else None
         self._wait_s = FIRST_WAIT_S
+        self._joined_at = math.inf
 
     async def run(self) -> None:
         """Serve until cancelled; come back after a while whenever the broker is lost."""
@@ -99,18 +99,17 @@ class Bridge:
 
     async def _attempt(self, where: str) -> float:
         """Be there as long as it goes; return the seconds to stay away afterwards."""
-        reason: BaseException | None = None
+        loop = asyncio.get_running_loop()
+        self._joined_at = math.inf
         try:
             await self._visit(where)
         except* (MqttError, OSError) as errors:
-            reason = _first(errors)
-            log.warning("no MQTT broker", broker=where, reason=str(reason))
+            log.warning("no MQTT broker", broker=where, reason=_reason(errors))
         finally:
             metrics.bridge.connected.set(0)
             self._lines.lose()
-        if getattr(getattr(reason, "rc", None), "value", 0) == _TAKEN_OVER:
-            log.error("another bridge is at the MQTT broker; there may be one only", broker=where)
-            return PUSHED_OUT_S
+        if loop.time() > self._joined_at + STEADY_S:
+            self._wait_s = FIRST_WAIT_S
         pause = self._rng.uniform(0, self._wait_s)
         self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
         return pause
@@ -131,7 +130,7 @@ class Bridge:
                 raise MqttError("it refused the subscription")
             log.info("the MQTT broker is there", broker=where)
             metrics.bridge.connected.set(1)
-            self._wait_s = FIRST_WAIT_S
+            self._joined_at = asyncio.get_running_loop().time()
             self._lines.find_again()
             tasks.create_task(self._publish_all(broker, tasks))
             tasks.create_task(_look(broker))
@@ -205,8 +204,8 @@ def open_bridge(gateway: Gateway, url: str) -> Bridge | None:
     return Bridge(gateway, read_broker_url(url)) if url else None
 
 
-def _first(errors: BaseException) -> BaseException:
+def _reason(errors: BaseException) -> str:
     """What the broker or the network said first."""
     while isinstance(errors, BaseExceptionGroup):
         errors = errors.exceptions[0]
-    return errors.__cause__ or errors
+    return str(errors.__cause__ or errors)
