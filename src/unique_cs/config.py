@@ -50,7 +50,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     handshakes_per_second: Positive = 10_000
     handshakes_per_ip: Positive = 200
     sends_per_second: Positive = 20
+    sends_per_contact: Positive = 40
     sends_per_ip: Positive = 200
+    sends_per_inbox: Positive = 5_000
     signals_per_second: Positive = 20
     requests_per_ip: Positive = 200
     logins_per_minute: Positive = 10

@@ -1,5 +1,8 @@
 """Flow control: token buckets."""
 
+from collections.abc import Callable, Hashable
+from typing import Protocol
+
 
 class TokenBucket:
     """Lets `rate` things a second pass, and up to `burst` at once. Times are monotonic seconds."""
@@ -30,12 +33,28 @@ class KeyedBuckets:
         self._rate = rate
         self._burst = burst
         self._max_keys = max_keys
-        self._buckets: dict[str, TokenBucket] = {}
+        self._buckets: dict[Hashable, TokenBucket] = {}
 
-    def take(self, key: str, now: float) -> int:
+    def take(self, key: Hashable, now: float) -> int:
         """As `TokenBucket.take`, for the bucket of `key`."""
         bucket = self._buckets.pop(key, None) or TokenBucket(self._rate, self._burst)
         self._buckets[key] = bucket
         if len(self._buckets) > self._max_keys:
             del self._buckets[next(iter(self._buckets))]
         return bucket.take(now)
+
+
+class Buckets(Protocol):
+    """One bucket for each key, maybe shared with other nodes."""
+
+    def take(self, key: str, now: float) -> int:
+        """As `TokenBucket.take`, for the bucket of `key`."""
+
+
+MakeBuckets = Callable[[str, float, float], Buckets]
+"""Makes the buckets of a purpose, from its name, a rate and a burst."""
+
+
+def own_buckets(name: str, rate: float, burst: float) -> Buckets:
+    """Buckets of this node alone."""
+    return KeyedBuckets(rate, burst)

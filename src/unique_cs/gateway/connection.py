@@ -86,7 +86,6 @@ class Connection(Timed):
 
     __slots__ = (
         "address",
-        "bucket",
         "c",
         "closed",
         "drained",
@@ -116,7 +115,6 @@ class Connection(Timed):
         self.held: deque[bytes] | None = None
         self.work: asyncio.Task[None] | None = None
         self.drained: asyncio.Future[None] | None = None
-        self.bucket: TokenBucket | None = None
         self.signals: TokenBucket | None = None
         self.closed = self.paused = False
         self.seen = gateway.wheel.tick

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from unique_cs.domain.flow import KeyedBuckets
+from unique_cs.domain.flow import KeyedBuckets, MakeBuckets, own_buckets
 from unique_cs.domain.permission import Principal
 from unique_cs.gateway.hub import Hub
 from unique_cs.gateway.limits import Limits
@@ -20,7 +20,13 @@ class Context:
     """Made once for a node, inside its event loop; a handler gets it with each frame."""
 
     def __init__(
-        self, timeline: Timeline, contacts: Contacts, authenticate: Authenticate, clock: Clock, limits: Limits
+        self,
+        timeline: Timeline,
+        contacts: Contacts,
+        authenticate: Authenticate,
+        clock: Clock,
+        limits: Limits,
+        make_buckets: MakeBuckets = own_buckets,
     ) -> None:
         self.timeline = timeline
         self.contacts = contacts
@@ -29,4 +35,10 @@ class Context:
         self.limits = limits
         self.wheel = Wheel(min(MAX_TICK_S, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000))
         self.hub = Hub(clock, self.wheel)
-        self.sends_by_ip = KeyedBuckets(limits.sends_per_ip, 2 * limits.sends_per_ip)
+        # A session is on one node at a time; it keeps its bucket when it comes back.
+        self.sends_by_session = KeyedBuckets(limits.sends_per_second, 5 * limits.sends_per_second)
+        self.sends_by_contact = make_buckets(
+            "contact", limits.sends_per_contact, 5 * limits.sends_per_contact
+        )
+        self.sends_by_ip = make_buckets("ip", limits.sends_per_ip, 2 * limits.sends_per_ip)
+        self.sends_by_inbox = make_buckets("inbox", limits.sends_per_inbox, 2 * limits.sends_per_inbox)

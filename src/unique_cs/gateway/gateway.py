@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from unique_cs.domain.conversation import Conversation
-from unique_cs.domain.flow import KeyedBuckets, TokenBucket
+from unique_cs.domain.flow import MakeBuckets, TokenBucket, own_buckets
 from unique_cs.gateway import entrance, sending, signals
 from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.context import Authenticate, Context
@@ -31,8 +31,9 @@ class Gateway(Context):
         clock: Clock,
         limits: Limits,
         rng: random.Random,
+        make_buckets: MakeBuckets = own_buckets,
     ) -> None:
-        super().__init__(timeline, contacts, authenticate, clock, limits)
+        super().__init__(timeline, contacts, authenticate, clock, limits, make_buckets)
         self.rng = rng
         self.draining = False
         self.connect_ticks = self.wheel.ticks(limits.connect_timeout_ms)
@@ -40,7 +41,8 @@ class Gateway(Context):
         self.silence_ticks = self.wheel.ticks(2 * limits.heartbeat_ms)
         self.goodbye_ticks = self.wheel.ticks(2_000)
         self._handshakes = TokenBucket(limits.handshakes_per_second, limits.handshakes_per_second)
-        self._handshakes_by_ip = KeyedBuckets(limits.handshakes_per_ip, 2 * limits.handshakes_per_ip)
+        per_ip = limits.handshakes_per_ip
+        self._handshakes_by_ip = make_buckets("handshake", per_ip, 2 * per_ip)
         self._tasks: set[asyncio.Task[None]] = set()
         self._transports = 0
         self._empty = asyncio.Event()

@@ -16,5 +16,7 @@ class Limits(NamedTuple):
     handshakes_per_second: int = 10_000
     handshakes_per_ip: int = 200
     sends_per_second: int = 20
+    sends_per_contact: int = 40
     sends_per_ip: int = 200
+    sends_per_inbox: int = 5_000
     signals_per_second: int = 20

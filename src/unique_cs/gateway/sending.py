@@ -5,7 +5,6 @@ from typing import Any
 
 from unique_cs.actions import messages
 from unique_cs.domain.conversation import Conversation
-from unique_cs.domain.flow import TokenBucket
 from unique_cs.domain.ids import parse
 from unique_cs.domain.repeat import same_message
 from unique_cs.errors import Code, OutcomeUnknown, Replaced, StorageUnavailable, UniqueCsError
@@ -27,7 +26,7 @@ def send(context: Context, connection: Connection, frame: Send) -> Work:
     verdict = session.check(frame.n)
     if verdict is not Verdict.TAKE:
         return _not_taken(context, connection, frame, verdict)
-    if context.limits.rates and _held_off(context, connection, frame.n):
+    if context.limits.rates and _held_off(context, connection, session, frame.n):
         return None
     conversation = _subscribed_target(connection, session, frame.conversation)
     if conversation is None:
@@ -74,6 +73,7 @@ def _take(
 ) -> None:
     try:
         messages.check_body(session.principal, frame.body, frame.private, context.limits.max_text)
+        _admit_to_inbox(context, session, conversation)
         messages.send(context.timeline, session, conversation, frame.n, frame.body, frame.private, connection)
     except UniqueCsError as error:
         _refuse(context, connection, frame.n, error)
@@ -108,17 +108,27 @@ def invalid(context: Context, connection: Connection, frame: InvalidSend) -> Wor
     return _not_taken(context, connection, frame, verdict)
 
 
-def _held_off(context: Context, connection: Connection, n: int) -> bool:
+def _held_off(context: Context, connection: Connection, session: Session, n: int) -> bool:
     now = context.clock.monotonic()
-    bucket = connection.bucket
-    if bucket is None:
-        rate = context.limits.sends_per_second
-        bucket = connection.bucket = TokenBucket(rate, 5 * rate)
-    wait = bucket.take(now) or context.sends_by_ip.take(connection.address, now)
+    wait = context.sends_by_session.take(session.key, now)
+    if not wait and session.principal.is_contact:
+        wait = context.sends_by_contact.take(str(session.principal.id), now)
+    wait = wait or context.sends_by_ip.take(connection.address, now)
     if wait:
-        error = UniqueCsError(Code.RATE_LIMITED, "too many messages", retry_after_ms=wait)
-        _refuse(context, connection, n, error)
+        _refuse(context, connection, n, _too_many(wait))
     return wait > 0
+
+
+def _admit_to_inbox(context: Context, session: Session, conversation: Conversation) -> None:
+    """An inbox that is flooded takes less from contacts; agents' replies pass."""
+    if context.limits.rates and session.principal.is_contact:
+        wait = context.sends_by_inbox.take(str(conversation.inbox), context.clock.monotonic())
+        if wait:
+            raise _too_many(wait)
+
+
+def _too_many(wait: int) -> UniqueCsError:
+    return UniqueCsError(Code.RATE_LIMITED, "too many messages", retry_after_ms=wait)
 
 
 def _not_taken(context: Context, connection: Connection, frame: Send | InvalidSend, verdict: Verdict) -> Work:
