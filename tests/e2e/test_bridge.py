@@ -291,6 +291,7 @@ async def test_an_address_that_is_none_ends_the_start(tmp_path: Path) -> None:
         assert "hidden" not in server.log.read_text()
 
 
+@pytest.mark.slow
 async def test_the_broker_is_killed_under_load(tmp_path: Path) -> None:
     """Three devices and an agent, all through the broker: nothing is lost, doubled or reordered."""
     async with bridged(tmp_path, "ann", "eve", "bob", "desk") as (broker, server, town):
