@@ -5,7 +5,7 @@ import gc
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import chain
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -39,6 +39,7 @@ from unique_cs.listeners import Handed, Listeners, tls_context
 from unique_cs.node import Node
 from unique_cs.opening import SystemClock, open_stores
 from unique_cs.plugins import Plugins, load_plugins
+from unique_cs.ports import Changed
 from unique_cs.protocol.handshake import Refusal, UpgradeRequest
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.records import SqlRecords
@@ -48,6 +49,9 @@ from unique_cs.telemetry import log, metrics
 COLLECT: Final = (1_000, 10, 100)
 """Thresholds of the garbage collector. A full collection looks at every session (40 ms for 10,000 of them),
 and what is held long is hardly ever in a cycle: let it be rare. Young garbage goes as ever."""
+
+RELOAD_S: Final = 30.0
+"""How soon a node of a cluster knows of changed inboxes and agents whatever happens."""
 
 SWITCH_S: Final = 0.0005
 """How soon a worker thread that finished a flush gets the interpreter back from a busy loop."""
@@ -81,6 +85,7 @@ class App:
         self._bridge = open_bridge(self._gateway, settings.mqtt_bridge_url)
         self._listeners = listeners
         self._server = self._make_server()
+        self._share_records()
         self.port: int = listeners.http[0].getsockname()[1]
         self.made: FirstStart | None = None
 
@@ -153,6 +158,15 @@ class App:
             trusted_proxies=_names(settings.trusted_proxies),
             tls=tls_context(settings),
         )
+
+    def _share_records(self) -> None:
+        """Let the other nodes know what is changed here, and the other way round."""
+        node, peers = self._node, self._node.tiers.peers
+        if peers is not None:
+            self._records.on_change = lambda: peers.tell(Changed())
+            node.on_changed = lambda: node.start(self._records.reload())
+            # A notice may be lost.
+            node.start(_now_and_then(self._records.reload))
 
     def _inbox_origins(self) -> Iterable[str]:
         return chain.from_iterable(inbox.allowed_origins for inbox in self._records.inboxes())
@@ -286,6 +300,15 @@ def _limits(settings: Settings) -> Limits:
 
 def _names(listed: str) -> list[str]:
     return [name.strip() for name in listed.split(",") if name.strip()]
+
+
+async def _now_and_then(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(RELOAD_S)
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  # it is tried again
+            _log_failure(error)
 
 
 def _log_failure(error: Exception) -> None:

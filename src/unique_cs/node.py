@@ -11,7 +11,8 @@ from unique_cs.gateway.context import Authenticate
 from unique_cs.gateway.desk import Desk
 from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
-from unique_cs.ports import Clock, Contacts, Entry, Timeline, Waiting
+from unique_cs.gateway.peers import heard
+from unique_cs.ports import Changed, Clock, Contacts, Entry, Notice, Peers, Timeline, Waiting
 from unique_cs.protocol import close
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
@@ -25,10 +26,11 @@ class Tiers(Protocol):
     """The stores of an installation, as this node sees them: one process alone, or one of a cluster.
 
     `open` is called once: from then on `deliver` gets durable entries in order, `begin` what is not resolved
-    (again, whenever the numbering is another), and `lost` is called when connections were told what may not
-    hold. It returns what runs as long as the node. `hot` and `group` are this node's own disk; `forget` is
-    called after it was opened again. `upkeep` is what throws away what is old. `alone` runs work on one node
-    of the installation, and cancels it where that is another one now. `secret` signs contact tokens.
+    (again, whenever the numbering is another), `lost` is called when connections were told what may not hold,
+    and `heard` gets what other nodes tell. It returns what runs as long as the node. `peers` are the other
+    nodes, if there may be any. `hot` and `group` are this node's own disk; `forget` is called after it was
+    opened again. `upkeep` is what throws away what is old. `alone` runs work on one node of the installation,
+    and cancels it where that is another one now. `secret` signs contact tokens.
     """
 
     hot: Hot
@@ -40,11 +42,14 @@ class Tiers(Protocol):
     def timeline(self) -> Timeline: ...
     @property
     def contacts(self) -> Contacts: ...
+    @property
+    def peers(self) -> Peers | None: ...
     def open(
         self,
         deliver: Callable[[list[Entry]], None],
         begin: Callable[[list[Waiting]], None],
         lost: Callable[[], None],
+        heard: Callable[[Notice], None],
     ) -> list[Coroutine[Any, Any, None]]: ...
     async def ready(self) -> None: ...
     def admit(self) -> None: ...
@@ -70,15 +75,24 @@ class Node:
         self.contacts = tiers.contacts
         self.relay = tiers.relay
         self.gateway: Gateway | None = None
+        self.on_changed: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
         self.group.on_failure = self._storage_failed
 
     def open_gateway(self, authenticate: Authenticate, limits: Limits, rng: random.Random) -> Gateway:
         """Make the gateway and start the relay."""
-        self.gateway = Gateway(self.timeline, self.contacts, authenticate, self.clock, limits, rng)
-        for work in self.tiers.open(self._deliver, self.gateway.hub.desk.restore, self._lost):
+        self.gateway = gateway = Gateway(self.timeline, self.contacts, authenticate, self.clock, limits, rng)
+        if self.tiers.peers is not None:
+            gateway.hub.peers = self.tiers.peers
+        for work in self.tiers.open(self._deliver, gateway.hub.desk.restore, self._lost, self._heard):
             self.start(work)
-        return self.gateway
+        return gateway
+
+    def _heard(self, notice: Notice) -> None:
+        if isinstance(notice, Changed):
+            self.on_changed()
+        elif self.gateway is not None:
+            heard(self.gateway, notice)
 
     def next_id(self) -> int:
         """A new id."""

@@ -13,6 +13,7 @@ from unique_cs.domain.conversation import Conversation, Cursor, Draft
 from unique_cs.domain.events import Actor, Event
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import UniqueCsError
+from unique_cs.protocol.frames import Signal
 from unique_cs.protocol.session import Session
 
 
@@ -114,12 +115,15 @@ class Timeline(Protocol):
     number; entries come to the subscriber in order once they are durable. Both raise `UniqueCsError`
     with nothing stored: `out_of_order`, `conflict` (the optimistic lock on `expect`), `overloaded`.
     `events` gives those with after < seq < before, oldest first, the last `limit` of them if `newest`.
+    `held` and `held_session` give what this node has in use, without looking further.
     `open_session` raises `Replaced` where `c` is not higher than the highest seen.
     """
 
     epoch: str
 
     async def conversation(self, conversation: int) -> Conversation | None: ...
+    def held(self, conversation: int) -> Conversation | None: ...
+    def held_session(self, key: bytes) -> Session | None: ...
     async def newest_open(self, contact: int) -> Conversation | None: ...
     async def conversations_of(self, contact: int, limit: int) -> list[Conversation]: ...
     def new_conversation(self, contact: Contact) -> Conversation: ...
@@ -145,6 +149,50 @@ class Timeline(Protocol):
     async def request_session(self, principal: Principal, key: str) -> Session: ...
     async def settled(self, session: Session, n: int) -> None: ...
     async def answer(self, session: Session, n: int) -> Answer: ...
+
+
+class Signalled(Struct, tag="signalled", array_like=True):
+    """A signal in a conversation; see `Hub.signal`."""
+
+    conversation: int
+    signal: Signal
+    agents_only: bool
+    to_own: bool
+
+
+class Resumed(Struct, tag="resumed", array_like=True):
+    """A session has a new connection, the `c`-th: older ones are replaced."""
+
+    session: bytes
+    c: int
+
+
+class Ended(Struct, tag="ended", array_like=True):
+    """Connections that must end: those of logins, or of an actor who may not be here any more."""
+
+    kind: str = ""
+    id: int = 0
+    logins: list[int] = []
+
+
+class Changed(Struct, tag="changed", array_like=True):
+    """Inboxes or agents are not what they were."""
+
+
+Notice = Signalled | Resumed | Ended | Changed
+
+
+class Peers(Protocol):
+    """The other nodes. What they are told is kept by nobody, and may be lost.
+
+    `came` and `went` tell of a contact's connection on this node, its only one here, under a `key` that no
+    other has. They call back if it is the contact's first, or was its last, on all nodes. That a node died is
+    found out within a minute.
+    """
+
+    def tell(self, notice: Notice) -> None: ...
+    def came(self, contact: int, key: str, first: Callable[[], None]) -> None: ...
+    def went(self, contact: int, key: str, last: Callable[[], None]) -> None: ...
 
 
 class Contacts(Protocol):

@@ -12,9 +12,10 @@ from unique_cs.cluster.keys import Keys
 from unique_cs.cluster.leases import Lease, run_under_lease
 from unique_cs.cluster.log_source import LogSource
 from unique_cs.cluster.node_numbers import NumberedIds
+from unique_cs.cluster.peers import ClusterPeers
 from unique_cs.cluster.shard import Failure, Shard
 from unique_cs.errors import SettingsError, StorageUnavailable
-from unique_cs.ports import Archive, Clock, Contacts, Entry, Timeline, Waiting
+from unique_cs.ports import Archive, Clock, Contacts, Entry, Notice, Timeline, Waiting
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.relay import Relay
@@ -55,6 +56,8 @@ class ClusterTiers:
         cluster = self.cluster
         self.source = LogSource(shard, cluster.memory, cluster.timeline, cluster.cold)
         self.relay = Relay(self.source, archive)
+        self.peers = ClusterPeers(shard, clock, cluster.loading, cluster.committer.process)
+        cluster.timeline.on_resumed = self.peers.resumed
 
     @classmethod
     async def open_tiers(
@@ -93,6 +96,7 @@ class ClusterTiers:
         deliver: Callable[[list[Entry]], None],
         begin: Callable[[list[Waiting]], None],
         lost: Callable[[], None],
+        heard: Callable[[Notice], None],
     ) -> list[Coroutine[Any, Any, None]]:
         """Begin to tell; return what runs for as long as the node does."""
 
@@ -106,7 +110,8 @@ class ClusterTiers:
 
         self.cluster.timeline.subscriber = tell
         self.cluster.on_open, self.cluster.on_lost = opened, lost
-        return [self.ids.keep(), self.cluster.run(), self._relay(), self._follow_relay()]
+        self.peers.heard = heard
+        return [self.ids.keep(), self.cluster.run(), self.peers.run(), self._relay(), self._follow_relay()]
 
     async def _relay(self) -> None:
         await run_under_lease(self._shard, self._clock, RELAY, self._move, RELAY_TTL_MS)

@@ -57,12 +57,21 @@ class ClusterTimeline:
         self._clock = clock
         self._opening: dict[int, Entry] = {}
         self.subscriber: Subscriber = lambda entries: None
+        self.on_resumed: Callable[[bytes, int], None] = lambda session, c: None
 
     # Conversations
 
     async def conversation(self, conversation: int) -> Conversation | None:
         """Return the conversation, or None if it was never opened."""
         return self._memory.conversations.get(conversation) or await self._loading.conversation(conversation)
+
+    def held(self, conversation: int) -> Conversation | None:
+        """Return the conversation if it is in use on this node."""
+        return self._memory.conversations.get(conversation)
+
+    def held_session(self, key: bytes) -> Session | None:
+        """Return the session if it is in use on this node."""
+        return self._memory.sessions.get(key)
 
     async def newest_open(self, contact: int) -> Conversation | None:
         """Return the contact's newest conversation that is not resolved; one that is being opened counts."""
@@ -176,6 +185,7 @@ class ClusterTimeline:
             found = await self._open(principal, key, c or "next", acked)
             if found is not None:
                 found[0].resumed = True
+                self.on_resumed(key, found[1])
                 return found
         made = await self._open(principal, token_bytes(16), c or "next", 0, fresh=True)
         assert made is not None

@@ -261,7 +261,13 @@ def _presence(context: Context, connection: Connection, *, online: bool) -> None
     session = connection.session
     if session is None or not session.principal.is_contact or not context.hub.is_only(connection):
         return
-    for subscription in connection.subscriptions:
-        conversation = subscription.conversation
-        signal = Signal("presence", {"online": online}, conversation.wire_id, session.principal.actor)
-        context.hub.signal(conversation, signal, connection, agents_only=True)
+    actor = session.principal.actor
+    conversations = [each.conversation for each in connection.subscriptions]
+
+    def tell() -> None:
+        for conversation in conversations:
+            signal = Signal("presence", {"online": online}, conversation.wire_id, actor)
+            context.hub.signal(conversation, signal, connection, agents_only=True)
+
+    peers, key = context.hub.peers, f"{session.id}:{connection.c}"
+    (peers.came if online else peers.went)(session.principal.id, key, tell)

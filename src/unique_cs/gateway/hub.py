@@ -1,18 +1,34 @@
 """The hub: who listens to what on this node, and delivery. Nothing here awaits a socket."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import MESSAGE_CREATED, Event
 from unique_cs.domain.permission import Principal
+from unique_cs.errors import OutcomeUnknown, Replaced
 from unique_cs.gateway.connection import Connection, Subscription
 from unique_cs.gateway.desk import Desk
 from unique_cs.gateway.link import Wire
 from unique_cs.gateway.wheel import Wheel
-from unique_cs.ports import Clock, Entry
+from unique_cs.ports import Clock, Ended, Entry, Notice, Peers, Signalled
 from unique_cs.protocol import close, frames
 from unique_cs.telemetry import metrics
+
+
+class Alone:
+    """`Peers` of a node that has none."""
+
+    def tell(self, notice: Notice) -> None:
+        """There is nobody."""
+
+    def came(self, contact: int, key: str, first: Callable[[], None]) -> None:
+        """Only this node's connections count."""
+        first()
+
+    def went(self, contact: int, key: str, last: Callable[[], None]) -> None:
+        """Likewise."""
+        last()
 
 
 class Hub:
@@ -28,6 +44,7 @@ class Hub:
         self.open = 0
         self.slow: set[Connection] = set()
         self.desk = Desk(self)
+        self.peers: Peers = Alone()
         self.outbound = 0
 
     @property
@@ -166,15 +183,30 @@ class Hub:
         agents_only: bool = False,
         to_own: bool = False,
     ) -> None:
-        """Send a signal to the others in the conversation; `to_own`: also to the actor's other sessions."""
+        """Send a signal to the others in the conversation, on every node.
+
+        `to_own`: also to the actor's other sessions.
+        """
+        self.spread(conversation, signal, source, agents_only=agents_only, to_own=to_own)
+        self.peers.tell(Signalled(conversation.id, signal, agents_only, to_own))
+
+    def spread(
+        self,
+        conversation: Conversation,
+        signal: frames.Signal,
+        source: Connection | None,
+        *,
+        agents_only: bool,
+        to_own: bool,
+    ) -> None:
+        """The same on this node only; the signal names its actor."""
         shared: dict[Wire, bytes] = {}
-        own = source.session.principal.actor if source is not None and source.session is not None else None
         for subscription in conversation.listeners:
             connection = subscription.connection
             session = connection.session
             if connection is source or session is None or (agents_only and session.principal.is_contact):
                 continue
-            if not to_own and session.principal.actor == own:
+            if not to_own and session.principal.actor == signal.actor:
                 continue
             wire = connection.wire
             connection.put(shared.get(wire) or shared.setdefault(wire, wire.frame(signal)))
@@ -182,16 +214,26 @@ class Hub:
     # Ends of an actor's connections
 
     def close_principal(self, kind: str, principal_id: int) -> None:
-        """Close every connection of an actor who was blocked or disabled, with 4403."""
-        for connection in self.connections:
-            principal = connection.session.principal if connection.session else None
-            if principal is not None and (principal.kind, principal.id) == (kind, principal_id):
-                connection.close(close.FORBIDDEN)
+        """Close every connection of an actor who was blocked or disabled, with 4403, on every node."""
+        self._end_everywhere(Ended(kind, principal_id))
 
     def close_logins(self, logins: Collection[int]) -> None:
-        """Close every connection of logins that were ended, with 4401."""
+        """Close every connection of logins that were ended, with 4401, on every node."""
+        self._end_everywhere(Ended(logins=list(logins)))
+
+    def _end_everywhere(self, ended: Ended) -> None:
+        self.end(ended)
+        self.peers.tell(ended)
+
+    def end(self, ended: Ended) -> None:
+        """Close connections of this node."""
         for connection in self.connections:
-            if connection.session is not None and connection.session.principal.login in logins:
+            principal = connection.session.principal if connection.session else None
+            if principal is None:
+                continue
+            if (principal.kind, principal.id) == (ended.kind, ended.id):
+                connection.close(close.FORBIDDEN)
+            elif principal.login in ended.logins:
                 connection.close(close.UNAUTHORIZED)
 
     def close_all(self, code: close.CloseCode) -> None:
@@ -227,5 +269,11 @@ def _is_contact(connection: Connection) -> bool:
 
 
 def _answer_error(entry: Entry) -> None:
-    if entry.error is not None and isinstance(entry.sender, Connection):
+    if entry.error is None or not isinstance(entry.sender, Connection):
+        return
+    if isinstance(entry.error, Replaced):
+        entry.sender.close(close.REPLACED)
+    elif isinstance(entry.error, OutcomeUnknown):
+        entry.sender.close(close.INTERNAL)
+    else:
         entry.sender.send(frames.ErrorFrame(entry.error.code, entry.error.message, n=entry.n))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from unique_cs.ports import Archive, Clock, Entry, Waiting
+from unique_cs.ports import Archive, Clock, Entry, Notice, Peers, Waiting
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.hot_source import HotSource
 from unique_cs.storage.installation import IdSource, secret_of
@@ -16,6 +16,8 @@ from unique_cs.storage.trim import Trimmer
 
 class Embedded:
     """Timeline, contacts, relay and ids over one hot and one cold tier."""
+
+    peers: Peers | None = None
 
     def __init__(self, hot: Hot, archive: Archive, clock: Clock) -> None:
         self._archive = archive
@@ -33,9 +35,10 @@ class Embedded:
         deliver: Callable[[list[Entry]], None],
         begin: Callable[[list[Waiting]], None],
         lost: Callable[[], None],
+        heard: Callable[[Notice], None],
     ) -> list[Coroutine[Any, Any, None]]:
         """Begin to tell; return what runs for as long as the node does."""
-        del lost
+        del lost, heard
         self.timeline.subscribe(deliver)
         begin(self.timeline.not_resolved())
         return [self.relay.run()]

@@ -21,7 +21,7 @@ _ADDING = select(installation_table).where(installation_table.c.name == "agents"
 
 
 class SqlRecords:
-    """`Records` in SQL. Make it with `open`."""
+    """`Records` in SQL. Make it with `open`. `on_change` is called when something was changed here."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,6 +29,7 @@ class SqlRecords:
         self._changing = asyncio.Lock()
         self._inboxes: dict[int, Inbox] = {}
         self._agents: dict[int, Agent] = {}
+        self.on_change: Callable[[], None] = lambda: None
 
     @classmethod
     async def open(cls, database: Database) -> "SqlRecords":
@@ -40,10 +41,11 @@ class SqlRecords:
     async def reload(self) -> None:
         """Read inboxes and agents again."""
         read = self._database.read
-        inboxes = await read(lambda connection: connection.execute(select(inboxes_table)).all())
-        agents = await read(lambda connection: connection.execute(select(agents_table)).all())
-        self._inboxes = {row.id: _inbox(*row) for row in inboxes}
-        self._agents = {row.id: Agent(*row) for row in agents}
+        async with self._changing:
+            inboxes = await read(lambda connection: connection.execute(select(inboxes_table)).all())
+            agents = await read(lambda connection: connection.execute(select(agents_table)).all())
+            self._inboxes = {row.id: _inbox(*row) for row in inboxes}
+            self._agents = {row.id: Agent(*row) for row in agents}
 
     def inbox(self, inbox: int) -> Inbox | None:
         """Return the inbox, or None."""
@@ -86,6 +88,7 @@ class SqlRecords:
             added = await self._database.write(transaction)
             if added:
                 self._agents[agent.id] = agent
+                self.on_change()
         return added
 
     async def change_agent(self, agent: int, change: Callable[[Agent], Agent]) -> Agent | None:
@@ -104,6 +107,7 @@ class SqlRecords:
             changed = await self._database.write(transaction)
             if changed is not None:
                 self._agents[agent] = changed
+                self.on_change()
         return changed
 
     async def change_inbox(self, inbox: int, change: Callable[[Inbox], Inbox]) -> Inbox | None:
@@ -122,6 +126,7 @@ class SqlRecords:
             changed = await self._database.write(transaction)
             if changed is not None:
                 self._inboxes[inbox] = changed
+                self.on_change()
         return changed
 
     async def first_start(self, owner: Agent, inbox: Inbox) -> bool:

@@ -59,6 +59,14 @@ class EmbeddedTimeline:
         """Return the conversation, or None if it was never opened."""
         return self._conversations.get(conversation) or self._load(conversation)
 
+    def held(self, conversation: int) -> Conversation | None:
+        """Return the conversation if it is in use."""
+        return self._conversations.get(conversation)
+
+    def held_session(self, key: bytes) -> Session | None:
+        """Return the session if it is in use."""
+        return self._sessions.get(key)
+
     def _load(self, conversation_id: int) -> Conversation | None:
         row = self._hot.get(keys.state(conversation_id))
         if row is None:
