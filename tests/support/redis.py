@@ -15,7 +15,6 @@ Fixtures: `redis_server` is one that the session shares, for tests that leave it
     with redis_sentinel(tmp_path) as watched: watched.url, watched.master, watched.fail_over()
 """
 
-import shutil
 import signal
 import subprocess
 import time
@@ -28,9 +27,9 @@ import pytest
 import redis
 from redis.crc import key_slot
 
+from tests.support.debian import program
 from unique_cs.bench.process import free_port
 
-SERVER = shutil.which("redis-server")
 _START_S = 20
 _SLOTS = 16_384
 
@@ -57,17 +56,16 @@ class RedisServer:
 
     def start(self, *options: str) -> None:
         """Start it and return when it answers and has loaded its data."""
-        if SERVER is None:
-            pytest.skip("Redis is not installed (Debian: apt-get install redis-server)")
         assert self._process is None
         self.folder.mkdir(parents=True, exist_ok=True)
+        command = [*self._command(program("redis-server", "redis-server")), *options]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([*self._command(SERVER), *options], stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         until(self._answers, _START_S, "Redis does not answer")
 
-    def _command(self, program: str) -> list[str]:
+    def _command(self, server: str) -> list[str]:
         common = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
-        return [program, *common, "--save", "", "--maxmemory-policy", "noeviction", *self._options]
+        return [server, *common, "--save", "", "--maxmemory-policy", "noeviction", *self._options]
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -210,8 +208,8 @@ def _sentinel(folder: Path, master: RedisServer) -> RedisServer:
 
 
 class _Sentinel(RedisServer):
-    def _command(self, program: str) -> list[str]:
-        return [program, *self._options, "--sentinel", "--bind", "127.0.0.1", "--port", str(self.port)]
+    def _command(self, server: str) -> list[str]:
+        return [server, *self._options, "--sentinel", "--bind", "127.0.0.1", "--port", str(self.port)]
 
 
 def _sees_all(sentinel: RedisServer) -> bool:

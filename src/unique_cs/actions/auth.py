@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from unique_cs.actions.passwords import Passwords
 from unique_cs.actions.tokens import AGENT_PREFIX, ContactTokens, hash_of, new_agent_token
 from unique_cs.domain.events import Actor
-from unique_cs.domain.flow import KeyedBuckets
+from unique_cs.domain.flow import MakeBuckets, own_buckets
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError, not_found
 from unique_cs.ports import Agent, Clock, Contacts, Login, Records
@@ -47,6 +47,7 @@ class Auth:
         *,
         login_days: int,
         logins_per_minute: int | None,
+        make_buckets: MakeBuckets = own_buckets,
     ) -> None:
         self._records = records
         self._contacts = contacts
@@ -55,7 +56,8 @@ class Auth:
         self._clock = clock
         self._ids = ids
         self._valid_ms = login_days * _DAY_MS
-        self._attempts = logins_per_minute and KeyedBuckets(logins_per_minute / 60, logins_per_minute)
+        per_minute = logins_per_minute
+        self._attempts = per_minute and make_buckets("login", per_minute / 60, per_minute)
         self._cache: dict[str, tuple[Login, float]] = {}
 
     async def login(self, email: str, password: str, *, ip: str, user_agent: str) -> LoggedIn:
