@@ -1,0 +1,55 @@
+"""`unique-cs serve --workers 2` over Redis and MariaDB: people talk while every worker is replaced."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tests.support.mariadb import MariaDb
+from tests.support.redis import RedisServer
+from tests.support.world import inhabited
+from unique_cs.bench.process import ServerProcess
+
+
+class Workers(ServerProcess):
+    """Two of them."""
+
+    def __init__(self, folder: Path, redis: str, database: str) -> None:
+        environ = {
+            "UNIQUE_CS_REDIS_URL": redis,
+            "UNIQUE_CS_DATABASE_URL": database,
+            "UNIQUE_CS_RATE_LIMITS": "off",
+        }
+        super().__init__(folder / "data", environ=environ)
+        self._command = (sys.executable, "-m", "unique_cs", "serve", "--workers", "2")
+
+    async def logged(self, line: str) -> None:
+        """Wait until the log says so."""
+        async with asyncio.timeout(60):
+            while line not in self.log.read_text():
+                await asyncio.sleep(0.05)
+
+
+async def test_a_talk_goes_on_while_all_workers_are_replaced(
+    redis_server: RedisServer, mariadb: MariaDb, tmp_path: Path
+) -> None:
+    here = Workers(tmp_path, redis_server.url, mariadb.new_database())
+    try:
+        await here.start()
+        async with inhabited(here) as world:
+            token = (await world.contact("Ann")).token
+            socket = await world.raw()
+            connected = await socket.connect(token)
+            await socket.send({"type": "send", "n": 1, "body": {"kind": "text", "text": "before"}})
+            sent = await socket.until("sent")
+            os.kill(here.pid, signal.SIGHUP)
+            await here.logged("every worker was replaced")
+            again = await world.raw()
+            resumed = await again.connect(token, session=connected["session"])
+            assert (resumed["resumed"], resumed["n"]) == (True, 1)
+            await again.send({"type": "send", "n": 2, "body": {"kind": "text", "text": "after"}})
+            assert (await again.until("sent"))["conversation"] == sent["conversation"]
+        assert await here.stop() == 0
+    finally:
+        await here.kill()
