@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
+from unique_cs.domain.flow import MakeBuckets
 from unique_cs.errors import OutcomeUnknown
 from unique_cs.gateway.context import Authenticate
 from unique_cs.gateway.desk import Desk
@@ -30,13 +31,15 @@ class Tiers(Protocol):
     and `heard` gets what other nodes tell. It returns what runs as long as the node. `peers` are the other
     nodes, if there may be any. `hot` and `group` are this node's own disk; `forget` is called after it was
     opened again. `upkeep` is what throws away what is old. `alone` runs work on one node of the installation,
-    and cancels it where that is another one now. `secret` signs contact tokens.
+    and cancels it where that is another one now. `secret` signs contact tokens. `make_buckets` makes token
+    buckets that all nodes share.
     """
 
     hot: Hot
     group: GroupCommit
     relay: Relay
     secret: bytes
+    make_buckets: MakeBuckets
 
     @property
     def timeline(self) -> Timeline: ...
@@ -81,7 +84,9 @@ class Node:
 
     def open_gateway(self, authenticate: Authenticate, limits: Limits, rng: random.Random) -> Gateway:
         """Make the gateway and start the relay."""
-        self.gateway = gateway = Gateway(self.timeline, self.contacts, authenticate, self.clock, limits, rng)
+        self.gateway = gateway = Gateway(
+            self.timeline, self.contacts, authenticate, self.clock, limits, rng, self.tiers.make_buckets
+        )
         if self.tiers.peers is not None:
             gateway.hub.peers = self.tiers.peers
         for work in self.tiers.open(self._deliver, gateway.hub.desk.restore, self._lost, self._heard):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from secrets import token_hex
 from typing import Any, Final
 
+from unique_cs.cluster.buckets import Pool
 from unique_cs.cluster.cluster import Cluster
 from unique_cs.cluster.eviction import Eviction
 from unique_cs.cluster.keys import Keys
@@ -14,6 +15,7 @@ from unique_cs.cluster.log_source import LogSource
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.peers import ClusterPeers
 from unique_cs.cluster.shard import Failure, Shard
+from unique_cs.domain.flow import MakeBuckets
 from unique_cs.errors import SettingsError, StorageUnavailable
 from unique_cs.ports import Archive, Clock, Contacts, Entry, Notice, Timeline, Waiting
 from unique_cs.storage.group import GroupCommit
@@ -50,6 +52,8 @@ class ClusterTiers:
         self._relaying = False
         self.hot = hot
         self.secret = secret
+        self._buckets = Pool(shard, clock)
+        self.make_buckets: MakeBuckets = self._buckets.make
         self.group = GroupCommit(hot, clock, lambda entries: None)
         self.ids = NumberedIds(shard, clock, place)
         self.cluster = Cluster(shard, database, archive, hot, self.group, self.ids, clock, session_days)
@@ -111,7 +115,14 @@ class ClusterTiers:
         self.cluster.timeline.subscriber = tell
         self.cluster.on_open, self.cluster.on_lost = opened, lost
         self.peers.heard = heard
-        return [self.ids.keep(), self.cluster.run(), self.peers.run(), self._relay(), self._follow_relay()]
+        return [
+            self.ids.keep(),
+            self.cluster.run(),
+            self.peers.run(),
+            self._buckets.run(),
+            self._relay(),
+            self._follow_relay(),
+        ]
 
     async def _relay(self) -> None:
         await run_under_lease(self._shard, self._clock, RELAY, self._move, RELAY_TTL_MS)
@@ -161,6 +172,10 @@ class ClusterTiers:
     def admit(self) -> None:
         """Raise `StorageUnavailable` while nothing can be accepted."""
         self.cluster.committer.admit()
+
+    def pending(self) -> int:
+        """Messages that are accepted and not durable: Redis comes first, then the journal."""
+        return self.cluster.committer.pending + self.group.pending
 
     def next_id(self, now_ms: int) -> int:
         """A new id."""

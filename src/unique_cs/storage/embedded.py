@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from unique_cs.domain.flow import MakeBuckets, own_buckets
 from unique_cs.ports import Archive, Clock, Entry, Notice, Peers, Waiting
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.hot_source import HotSource
@@ -24,6 +25,7 @@ class Embedded:
         self._clock = clock
         self.hot = hot
         self.secret = secret_of(hot)
+        self.make_buckets: MakeBuckets = own_buckets
         self.ids = IdSource(hot, clock)
         self.timeline = EmbeddedTimeline(hot, archive, self.ids, clock)
         self.group = self.timeline.group
@@ -61,6 +63,10 @@ class Embedded:
     def admit(self) -> None:
         """Raise `StorageUnavailable` while nothing can be accepted."""
         self.group.admit()
+
+    def pending(self) -> int:
+        """Messages that are accepted and not durable."""
+        return self.group.pending
 
     def next_id(self, now_ms: int) -> int:
         """A new id."""
