@@ -50,6 +50,7 @@ async def others_talk(town: World, bound: int) -> AsyncIterator[None]:
     """Meanwhile a contact and an agent talk, and the server grows by less than `bound` bytes."""
     visitor, owner = await town.visitor("patient"), await town.owner()
     answers = list(await answered([visitor.say("first")]))
+    assert isinstance(town.server, ServerProcess)
     before, said = town.server.resident(), 0
 
     async def talk() -> None:
@@ -92,7 +93,7 @@ async def test_ten_thousand_wrong_connects(server: ServerProcess, town: World) -
 
 async def test_a_thousand_who_never_finish_their_first_word(server: ServerProcess, town: World) -> None:
     """Half a head waits for 10 s, half of an MQTT packet as long as `connect` may take; then they are out."""
-    async with others_talk(town, 16 * MB):
+    async with others_talk(town, 40 * MB):
         crowd = await hold(server, WEBSOCKET, HALF_HEAD, 700)
         crowd += await hold(server, MQTT, MQTT.open("x")[:20], 300)
         for stranger in crowd[::10]:
@@ -136,7 +137,7 @@ async def test_noise_on_open_roads(server: ServerProcess, town: World, road: Roa
     rng, token = random.Random(5), (await town.contact("noisy")).token or ""
     connect = road.wrap(b'{"type":"connect","token":"%b"}' % token.encode(), token)
     lawful = road.open(token) + connect + road.wrap(SEND, token)
-    async with others_talk(town, 16 * MB):
+    async with others_talk(town, 40 * MB):
         for _ in range(10):
             crowd = await hold(server, road, b"", 30)
             for stranger in crowd:
