@@ -34,7 +34,7 @@ from unique_cs.gateway.transports import mqtt_endpoint
 from unique_cs.gateway.transports.http_stream import HttpStream
 from unique_cs.gateway.transports.mqtt_bridge import open_bridge
 from unique_cs.gateway.transports.subprotocols import Subprotocols
-from unique_cs.jobs.watch import Watch, machine_memory
+from unique_cs.jobs.watch import Watch
 from unique_cs.listeners import Handed, Listeners, tls_context
 from unique_cs.node import Node
 from unique_cs.opening import SystemClock, open_stores
@@ -45,7 +45,6 @@ from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.sql import Database
 from unique_cs.telemetry import log, metrics
-from unique_cs.watching import Watching
 
 COLLECT: Final = (1_000, 10, 100)
 """Thresholds of the garbage collector. A full collection looks at every session (40 ms for 10,000 of them),
@@ -84,7 +83,6 @@ class App:
         self._mqtt = mqtt_endpoint.Endpoint(self._gateway)
         self._proxies = TrustedProxies(_names(settings.trusted_proxies))
         self._bridge = open_bridge(self._gateway, settings.mqtt_bridge_url)
-        self._watching = Watching(settings, database, node)
         self._listeners = listeners
         self._server = self._make_server()
         self._share_records()
@@ -246,8 +244,6 @@ class App:
             node.start(work)
         if self._bridge is not None:
             node.start(node.tiers.alone("mqtt-bridge", self._bridge.run))
-        for name, job in self._watching.jobs():
-            node.start(node.tiers.alone(name, job))
 
     def _watch_disk(self) -> None:
         free, total = self._node.hot.space()
@@ -269,7 +265,6 @@ class App:
         await self._server.close(seconds)
         await self._listeners.close()
         await self._node.close()
-        await self._watching.close()
         await self._database.close()
         log.info("stopped")
 
@@ -301,7 +296,6 @@ def _load_plugins(settings: Settings) -> Plugins:
 
 def _limits(settings: Settings) -> Limits:
     shared = {name: getattr(settings, name) for name in Limits._fields if name != "rates"}
-    shared["max_memory_mb"] = settings.max_memory_mb or machine_memory() * 9 // 10 >> 20
     return Limits(rates=settings.rate_limits, **shared)
 
 
