@@ -34,7 +34,7 @@ from unique_cs.gateway.transports import mqtt_endpoint
 from unique_cs.gateway.transports.http_stream import HttpStream
 from unique_cs.gateway.transports.mqtt_bridge import open_bridge
 from unique_cs.gateway.transports.subprotocols import Subprotocols
-from unique_cs.jobs.watch import Watch
+from unique_cs.jobs.watch import Watch, machine_memory
 from unique_cs.listeners import Handed, Listeners, tls_context
 from unique_cs.node import Node
 from unique_cs.opening import SystemClock, open_stores
@@ -296,6 +296,7 @@ def _load_plugins(settings: Settings) -> Plugins:
 
 def _limits(settings: Settings) -> Limits:
     shared = {name: getattr(settings, name) for name in Limits._fields if name != "rates"}
+    shared["max_memory_mb"] = settings.max_memory_mb or machine_memory() * 9 // 10 >> 20
     return Limits(rates=settings.rate_limits, **shared)
 
 

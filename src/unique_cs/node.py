@@ -13,6 +13,7 @@ from unique_cs.gateway.desk import Desk
 from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.peers import heard
+from unique_cs.jobs.watch import resident_bytes
 from unique_cs.ports import Changed, Clock, Contacts, Entry, Notice, Peers, Timeline, Waiting
 from unique_cs.protocol import close
 from unique_cs.storage.group import GroupCommit
@@ -56,6 +57,7 @@ class Tiers(Protocol):
     ) -> list[Coroutine[Any, Any, None]]: ...
     async def ready(self) -> None: ...
     def admit(self) -> None: ...
+    def pending(self) -> int: ...
     def next_id(self, now_ms: int) -> int: ...
     def upkeep(self, hot_hours: int, session_days: int) -> list[Coroutine[Any, Any, None]]: ...
     async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None: ...
@@ -89,6 +91,7 @@ class Node:
         )
         if self.tiers.peers is not None:
             gateway.hub.peers = self.tiers.peers
+        gateway.pressure.backlog = self.tiers.pending
         for work in self.tiers.open(self._deliver, gateway.hub.desk.restore, self._lost, self._heard):
             self.start(work)
         return gateway
@@ -148,14 +151,15 @@ class Node:
         """Keep gauges true, and do what the tiers do once a second."""
         self.tiers.each_second()
         metrics.relay_lag.set(self.relay.lag)
-        metrics.pending.set(self.group.pending)
+        metrics.pending.set(self.tiers.pending())
         if self.gateway is not None:
             hub = self.gateway.hub
+            self.gateway.pressure.resident = resident_bytes()
             hub.desk.announce()
             self._measure(hub.desk)
             metrics.connections.set(hub.open)
             metrics.connection_limit.set(self.gateway.limits.max_connections)
-            metrics.queue_bytes.set(sum(each.link.buffered() for each in hub.slow))
+            metrics.queue_bytes.set(hub.queued())
 
     def _measure(self, desk: Desk) -> None:
         waiting, since = desk.waits()

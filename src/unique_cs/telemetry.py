@@ -25,6 +25,21 @@ class BridgeMetrics:
         )
 
 
+class PressureMetrics:
+    """Those of admission by load; `shed` has a child for each kind, in the order of shedding, from 1."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.level = Gauge(
+            "unique_cs_pressure_level", "What is shed: 0 nothing, 5 everything", registry=registry
+        )
+        self.window = Gauge(
+            "unique_cs_send_window", "Messages that may wait to become durable", registry=registry
+        )
+        shed = Counter("unique_cs_shed", "What was not taken, by kind", ["kind"], registry=registry)
+        kinds = ("signals", "connects", "conversations", "contacts", "agents")
+        self.shed = {place: shed.labels(kind) for place, kind in enumerate(kinds, 1)}
+
+
 class Metrics:
     """Every metric of a process. Label children are made once: looking one up costs more than counting."""
 
@@ -57,6 +72,7 @@ class Metrics:
             "unique_cs_disk_free_bytes", "Free space of the data folder", registry=registry
         )
         self.bridge = BridgeMetrics(registry)
+        self.pressure = PressureMetrics(registry)
 
     def _time(self, registry: CollectorRegistry) -> None:
         self.ack_seconds = Histogram(

@@ -1,5 +1,6 @@
 """What the handlers of frames share: ports, limits, the hub and the wheel of this node."""
 
+import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -7,6 +8,7 @@ from unique_cs.domain.flow import KeyedBuckets, MakeBuckets, own_buckets
 from unique_cs.domain.permission import Principal
 from unique_cs.gateway.hub import Hub
 from unique_cs.gateway.limits import Limits
+from unique_cs.gateway.pressure import Pressure
 from unique_cs.gateway.wheel import Wheel
 from unique_cs.ports import Clock, Contacts, Timeline
 
@@ -26,6 +28,7 @@ class Context:
         authenticate: Authenticate,
         clock: Clock,
         limits: Limits,
+        rng: random.Random,
         make_buckets: MakeBuckets = own_buckets,
     ) -> None:
         self.timeline = timeline
@@ -35,6 +38,7 @@ class Context:
         self.limits = limits
         self.wheel = Wheel(min(MAX_TICK_S, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000))
         self.hub = Hub(clock, self.wheel)
+        self.pressure = Pressure(limits, self.hub.queued, rng)
         # A session is on one node at a time; it keeps its bucket when it comes back.
         self.sends_by_session = KeyedBuckets(limits.sends_per_second, 5 * limits.sends_per_second)
         self.sends_by_contact = make_buckets(

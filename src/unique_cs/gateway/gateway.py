@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.flow import MakeBuckets, TokenBucket, own_buckets
+from unique_cs.domain.pressure import Crowd, Kind
 from unique_cs.gateway import entrance, sending, signals
 from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.context import Authenticate, Context
@@ -33,8 +34,9 @@ class Gateway(Context):
         rng: random.Random,
         make_buckets: MakeBuckets = own_buckets,
     ) -> None:
-        super().__init__(timeline, contacts, authenticate, clock, limits, make_buckets)
+        super().__init__(timeline, contacts, authenticate, clock, limits, rng, make_buckets)
         self.rng = rng
+        self._crowd = Crowd()
         self.draining = False
         self.connect_ticks = self.wheel.ticks(limits.connect_timeout_ms)
         self.heartbeat_ticks = self.wheel.ticks(limits.heartbeat_ms)
@@ -52,8 +54,9 @@ class Gateway(Context):
 
     def admit(self, address: str) -> tuple[int, int] | None:
         """None lets a handshake in; else (HTTP status, seconds to wait)."""
-        if self.draining or self.hub.open >= self.limits.max_connections:
-            return 503, 1 + self.rng.randrange(5)
+        full = self.draining or self.hub.open >= self.limits.max_connections
+        if full or self.pressure.sheds(Kind.CONNECTS):
+            return 503, self.pressure.come_back_s()
         if not self.limits.rates:
             return None
         now = self.clock.monotonic()
@@ -85,11 +88,10 @@ class Gateway(Context):
         self.wheel.discard(connection)
 
     def after_ms(self, code: close.CloseCode) -> int:
-        """When to come back, spread so that not all come at once."""
+        """When to come back, spread so that those who are sent away together don't come back so."""
         if not code.reconnect:
             return 0
-        spread = 1_000 + self.hub.open // 5
-        return 200 + self.rng.randrange(spread)
+        return self.pressure.comeback_ms(self._crowd.size(self.hub.open, self.clock.monotonic()))
 
     async def drain(self, timeout_s: float) -> None:
         """Let nobody in any more, send everybody away with 4503, and wait until they are gone."""
@@ -105,6 +107,7 @@ class Gateway(Context):
     def close(self) -> None:
         """Stop the wheel and every task."""
         self.wheel.close()
+        self.pressure.close()
         for task in self._tasks:
             task.cancel()
 
@@ -115,6 +118,7 @@ class Gateway(Context):
         if connection.session is None:
             if type(frame) is not frames.Connect:
                 raise BadFrame("the first frame is connect")
+            self.pressure.admit_connect()
             return entrance.connect(self, connection, frame)
         return _HANDLERS[type(frame)](self, connection, frame)
 
@@ -126,10 +130,18 @@ class Gateway(Context):
 
     def deliver(self, entries: list[Entry]) -> None:
         """The timeline's subscriber."""
+        self._time(entries)
         self.hub.deliver(entries)
         if self.hub.desk.wanted:
             wanted, self.hub.desk.wanted = self.hub.desk.wanted, []
             self._start(self._enter(wanted))
+
+    def _time(self, entries: list[Entry]) -> None:
+        """Tell how long this node's first send of a group waited; the others came after it."""
+        for entry in entries:
+            if entry.event is not None and entry.sender is not None:
+                self.pressure.answered(self.clock.now_ms() - entry.event.time)
+                return
 
     async def _enter(self, wanted: list[int]) -> None:
         for conversation_id in wanted:

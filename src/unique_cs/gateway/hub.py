@@ -52,6 +52,10 @@ class Hub:
         """Those that are not closed; `open` is their number."""
         return [each for each in self._wheel.items() if isinstance(each, Connection) and not each.closed]
 
+    def queued(self) -> int:
+        """Bytes that wait for slow readers."""
+        return sum(each.link.buffered() for each in self.slow)
+
     # One write per connection and tick
 
     def touch(self, connection: Connection) -> None:

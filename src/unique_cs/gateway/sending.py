@@ -73,6 +73,8 @@ def _take(
 ) -> None:
     try:
         messages.check_body(session.principal, frame.body, frame.private, context.limits.max_text)
+        if not conversation.seq:
+            context.pressure.admit_conversation()
         _admit_to_inbox(context, session, conversation)
         messages.send(context.timeline, session, conversation, frame.n, frame.body, frame.private, connection)
     except UniqueCsError as error:
@@ -109,6 +111,11 @@ def invalid(context: Context, connection: Connection, frame: InvalidSend) -> Wor
 
 
 def _held_off(context: Context, connection: Connection, session: Session, n: int) -> bool:
+    try:
+        context.pressure.admit_sender(session.principal)
+    except UniqueCsError as error:
+        _refuse(context, connection, n, error)
+        return True
     now = context.clock.monotonic()
     wait = context.sends_by_session.take(session.key, now)
     if not wait and session.principal.is_contact:

@@ -8,6 +8,7 @@ from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.flow import TokenBucket
 from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import Principal
+from unique_cs.domain.pressure import Kind
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.context import Context
@@ -40,7 +41,7 @@ async def _conversation(context: Context, connection: Connection, wire_id: str) 
 
 async def typing(context: Context, connection: Connection, frame: Typing) -> None:
     """Tell the others; the contact's preview and an agent's note are for agents only."""
-    if not _may_signal(context, connection):
+    if not _may_signal(context, connection) or context.pressure.sheds(Kind.SIGNALS):
         return
     conversation = await _conversation(context, connection, frame.conversation)
     principal = _principal(connection)
@@ -70,7 +71,7 @@ async def _advance(context: Context, connection: Connection, wire_id: str, seq: 
     actor = _principal(connection).actor
     await context.contacts.cursors(conversation)
     moved = Cursor(actor.kind, actor.id, read=seq if name == "read" else 0, delivered=seq)
-    if context.contacts.advance_cursor(conversation, moved):
+    if context.contacts.advance_cursor(conversation, moved) and not context.pressure.sheds(Kind.SIGNALS):
         signal = Signal(name, {"seq": min(seq, conversation.durable)}, conversation.wire_id, actor)
         context.hub.signal(conversation, signal, connection, to_own=name == "read")
 
@@ -78,6 +79,8 @@ async def _advance(context: Context, connection: Connection, wire_id: str, seq: 
 def page(context: Context, connection: Connection, frame: Page) -> Work:
     """Tell the agents which page the contact looks at."""
     if not _principal(connection).is_contact or not _may_signal(context, connection):
+        return None
+    if context.pressure.sheds(Kind.SIGNALS):
         return None
     data = {"url": frame.url, "title": frame.title, "referrer": frame.referrer}
     for subscription in connection.subscriptions:
