@@ -15,9 +15,11 @@ pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableException
 async def _again(made: list[ClusterNode], counter: int) -> None:
     for node in made:
         await until(
-            lambda node=node: node.cluster.ready.is_set()  # type: ignore[misc]
-            and node.cluster.generation is not None
-            and node.cluster.generation.counter >= counter,
+            lambda node=node: (
+                node.cluster.ready.is_set()  # type: ignore[misc]
+                and node.cluster.generation is not None
+                and node.cluster.generation.counter >= counter
+            ),
             "the node serves again",
         )
 

@@ -36,6 +36,9 @@ RECOVERY: Final = "recovery"
 JOURNALS: Final = "journal:"
 """Facts of the installation that begin so name the journals that a recovery waits for."""
 
+MISSING: Final = "missing"
+"""Value of a journal that did not come to the last recovery: no other waits for it until it is back."""
+
 Listed = list[tuple[int, int, int, int]]
 
 
@@ -61,6 +64,7 @@ class Cluster:
         self._clock = clock
         self._archive = archive
         self._ttl_ms = session_days * 86_400_000
+        self.group = group
         self.cold = Cold(database)
         self.ids = ids
         self.journal = Journal(journal, group, token_hex(8).encode())
@@ -78,22 +82,32 @@ class Cluster:
         self._away_since: float | None = None
         self._epoch = ""
         self._restarted = asyncio.Event()
+        self._registered = False
 
     async def run(self) -> None:
         """Follow the log for as long as the process runs, over every loss of Redis."""
-        await self.cold.fact(JOURNALS + self.journal.id, "1")
         failed = ""
         while True:
             try:
                 await self._shard.open(failed)
                 failed = self._shard.run_id
+                await self._register()
                 await self._follow(await self._open_generation())
             except (GenerationChanged, log.Trimmed) as error:
                 events_log.warning("begin anew", reason=repr(error))
                 self._lose("the order of messages is being restored")
             except (*Failure, StorageUnavailable) as error:
                 self._be_away(error)
+            except Exception as error:  # noqa: BLE001  # this work must not end before the process does
+                events_log.error("following the log failed", error=repr(error))
+                self._lose("the node begins anew")
             await asyncio.sleep(RETRY_S)
+
+    async def _register(self) -> None:
+        """Let recoveries wait for this journal."""
+        if not self._registered:
+            await self.cold.put_fact(JOURNALS + self.journal.id, "1")
+            self._registered = True
 
     # Redis is away, and back
 
@@ -125,29 +139,44 @@ class Cluster:
     async def _open_generation(self) -> Generation:
         """The generation that is open on this server; where there is none, one is opened."""
         while True:
-            raw = await self._shard.client.get(GENERATION)
-            counter, _, run_id = (raw or b"0:").decode().partition(":")
-            if run_id == self._shard.run_id:
-                return Generation(int(counter), run_id)
+            found = await self._find_generation()
+            if found is not None:
+                return found
             if self.generation is not None:
                 self._lose("Redis is being restored")
             await self._recover()
             await asyncio.sleep(RETRY_S)
 
+    async def _find_generation(self) -> Generation | None:
+        raw = await self._shard.client.get(GENERATION)
+        counter, _, run_id = (raw or b"0:").decode().partition(":")
+        return Generation(int(counter), run_id) if run_id == self._shard.run_id else None
+
     async def _recover(self) -> None:
         recovery = Recovery(
             self._shard, self.cold, self._archive, self._new_id, self._clock.now_ms(), self._ttl_ms
         )
-        await recovery.offer(self.journal.id, self.journal.after(await self._archive.cursor()))
+        if not await recovery.is_offered(self.journal.id):
+            await self.group.drain()
+            await recovery.offer(self.journal.id, self.journal.after(await self._archive.cursor()))
         lease = Lease(self._shard, self._clock, RECOVERY)
         if not await lease.acquire():
             return
         keeper = asyncio.get_running_loop().create_task(lease.keep())
         try:
-            await recovery.run(await self.cold.facts(JOURNALS), lambda: lease.held)
+            # Another node may have ended its work, and let go of the lease, meanwhile.
+            if await self._find_generation() is None:
+                await self._restore(recovery, lease)
         finally:
             keeper.cancel()
             await lease.release()
+
+    async def _restore(self, recovery: Recovery, lease: Lease) -> None:
+        known = await self.cold.facts(JOURNALS)
+        wanted = {name for name, state in known.items() if state != MISSING}
+        if await recovery.run(wanted, lambda: lease.held) is not None:
+            for name in recovery.missing:
+                await self.cold.put_fact(JOURNALS + name, MISSING)
 
     def _new_id(self) -> int:
         return self.ids.next(self._clock.now_ms())

@@ -66,12 +66,16 @@ class Cold:
         except IntegrityError:
             return await self._database.write(transaction)
 
-    async def facts(self, prefix: str) -> list[str]:
-        """What follows `prefix` in the names of facts."""
-        name = installation.c.name
-        query = select(name).where(name.startswith(prefix, autoescape=True))
-        found = await self._database.read(lambda connection: connection.scalars(query).all())
-        return [each[len(prefix) :] for each in found]
+    async def facts(self, prefix: str) -> dict[str, str]:
+        """The facts whose names begin with `prefix`, by what follows it."""
+        name, value = installation.c.name, installation.c.value
+        query = select(name, value).where(name.startswith(prefix, autoescape=True))
+        found = await self._database.read(lambda connection: connection.execute(query).all())
+        return {each[len(prefix) :]: state for each, state in found}
+
+    async def put_fact(self, name: str, value: str) -> None:
+        """Let the fact be `value`, whatever it was."""
+        await self._database.write(lambda connection: put_fact(connection, name, value))
 
     async def generation(self) -> int:
         """The counter of the generation that the cold tier takes rows of."""

@@ -14,7 +14,7 @@ from unique_cs.cluster.shard import Shard
 from unique_cs.cluster.timeline import ClusterTimeline
 from unique_cs.domain.conversation import Cursor
 from unique_cs.domain.events import MESSAGE_CREATED
-from unique_cs.errors import StorageUnavailable
+from unique_cs.errors import StorageUnavailable, UniqueCsError
 from unique_cs.ports import ArchivedEvent, Contact, ConversationRow
 from unique_cs.storage import rows
 from unique_cs.storage.archiving import archived_event, conversation_row, message_before
@@ -45,6 +45,10 @@ class LogSource:
     def start(self) -> int:
         """The place before the generation's first."""
         return first_place(self._open().counter)
+
+    def behind(self) -> UniqueCsError:
+        """Another node relayed further than this one has followed the log: it soon will have."""
+        return StorageUnavailable("this node has yet to follow the log")
 
     def _open(self) -> Generation:
         if self.generation is None:

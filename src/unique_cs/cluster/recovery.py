@@ -35,6 +35,24 @@ GAP: Final = "conversation.gap"
 BATCH: Final = 200
 UPLOADED_MS: Final = 3_600_000
 
+OPENING: Final = f"{TAG}:opening"
+"""The highest counter that anybody on this server set out to open."""
+
+# From here on nothing more is placed under the generation that was open: what it has can be read.
+_CLOSE: Final = """
+if tonumber(redis.call('GET', KEYS[2]) or '0') >= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[2], ARGV[1])
+redis.call('DEL', KEYS[1])
+return 1
+"""
+
+# Whoever was paused on the way, and finds that another node set out after it, opens nothing.
+_OPEN: Final = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -52,10 +70,16 @@ class Recovery:
         self._now_ms = now_ms
         self._ttl_ms = ttl_ms
         self._batch = 0
+        self._offered = f"{TAG}:offered:{self._run_id}"
+        self.missing: set[str] = set()
+
+    async def is_offered(self, journal_id: str) -> bool:
+        """Say whether a journal's rows lie on this server for the recovery that is due."""
+        return bool(await self._client.sismember(f"{self._offered}:journals", journal_id))
 
     async def offer(self, journal_id: str, records: Sequence[Record]) -> None:
         """Put the rows of one journal where whoever recovers finds them."""
-        key = f"{TAG}:offered:{self._run_id}"
+        key = self._offered
         for start in range(0, len(records), BATCH):
             part = log.encode(list(records[start : start + BATCH]))
             await self._client.rpush(f"{key}:rows", part)
@@ -69,6 +93,8 @@ class Recovery:
         if not await self._cold.raise_generation(known):
             return None
         generation = Generation(known + 1, self._run_id)
+        if not await self._client.eval(_CLOSE, 2, GENERATION, OPENING, generation.counter):
+            return None
         archived = await self._archive.cursor()
         await self._gather(set(journals))
         records = await self._records(known, archived)
@@ -76,7 +102,9 @@ class Recovery:
         gaps = await self._put_back(generation, records)
         if not still_mine():
             return None
-        await self._client.set(GENERATION, generation.value)
+        if not await self._client.eval(_OPEN, 2, GENERATION, OPENING, generation.counter, generation.value):
+            return None
+        await self._client.delete(f"{self._offered}:rows", f"{self._offered}:journals")
         journal_log.warning(
             "a generation was opened", counter=generation.counter, records=len(records), gaps=gaps
         )
@@ -86,19 +114,19 @@ class Recovery:
         """Wait a bounded time until every journal was offered."""
         deadline = asyncio.get_running_loop().time() + WAIT_S
         while asyncio.get_running_loop().time() < deadline:
-            offered = await self._client.smembers(f"{TAG}:offered:{self._run_id}:journals")
-            missing = wanted - {each.decode() for each in offered}
-            if not missing:
+            offered = await self._client.smembers(f"{self._offered}:journals")
+            self.missing = wanted - {each.decode() for each in offered}
+            if not self.missing:
                 return
             await asyncio.sleep(0.1)
         journal_log.warning(
-            "journals are missing; they are taken in when they come", journals=sorted(missing)
+            "journals are missing; they are taken in when they come", journals=sorted(self.missing)
         )
 
     async def _records(self, known: int, archived: int) -> list[Record]:
         """What is not archived: out of the journals, and of the old log as far as the server has it."""
         found: list[Record] = []
-        for part in await self._client.lrange(f"{TAG}:offered:{self._run_id}:rows", 0, -1):
+        for part in await self._client.lrange(f"{self._offered}:rows", 0, -1):
             found += log.decode(part)
         found += await self._left_in_redis(Keys(known), archived)
         return [each for each in found if each.place > archived]

@@ -67,9 +67,10 @@ class Shard:
                 return self.run_id
             await self.close()
             host, port = await self._locate()
-            self._pool = pool = self._make_pool(host, port)
+            expected = _Server()
+            self._pool = pool = self._make_pool(host, port, expected)
             try:
-                self.run_id = await self._identify(pool)
+                self.run_id = expected.run_id = await self._identify(pool)
             except BaseException:
                 await self.close()
                 raise
@@ -81,14 +82,14 @@ class Shard:
         if pool is not None:
             await pool.disconnect()
 
-    def _make_pool(self, host: str, port: int) -> ConnectionPool:
+    def _make_pool(self, host: str, port: int, expected: "_Server") -> ConnectionPool:
         secure = self._url.scheme == "rediss"
         return ConnectionPool(
             connection_class=SSLConnection if secure else Connection,
             host=host,
             port=port,
             max_connections=MAX_CONNECTIONS,
-            redis_connect_func=self._check,
+            redis_connect_func=expected.check,
             **_link(self._secrets),
         )
 
@@ -99,17 +100,6 @@ class Shard:
         if role != "master":
             raise RedisConnectionError("the Redis server is a replica")
         return str(facts["run_id"])
-
-    async def _check(self, connection: Any) -> None:
-        """Called for each new connection: it must lead to the server that is known."""
-        await connection.on_connect()
-        if not self.run_id:
-            return
-        await connection.send_command("INFO", "server")
-        facts = await connection.read_response()
-        text = facts.decode() if isinstance(facts, bytes) else str(facts)
-        if f"run_id:{self.run_id}" not in text:
-            raise RedisConnectionError("the Redis server was started again or is another")
 
     async def _locate(self) -> Address:
         seeds = _seeds(self._url)
@@ -140,6 +130,24 @@ class Shard:
             finally:
                 await client.aclose()
         raise error
+
+
+class _Server:
+    """The server that a pool leads to. Each pool has its own: one that was closed must not find the next."""
+
+    def __init__(self) -> None:
+        self.run_id = ""
+
+    async def check(self, connection: Any) -> None:
+        """Called for each new connection: it must lead to the server that is known."""
+        await connection.on_connect()
+        if not self.run_id:
+            return
+        await connection.send_command("INFO", "server")
+        facts = await connection.read_response()
+        text = facts.decode() if isinstance(facts, bytes) else str(facts)
+        if f"run_id:{self.run_id}" not in text:
+            raise RedisConnectionError("the Redis server was started again or is another")
 
 
 def _owner(slots: Any, asked: str) -> Address:

@@ -30,6 +30,10 @@ class HotSource:
         """The number of the last durable group."""
         return self._timeline.group.durable_number
 
+    def behind(self) -> UniqueCsError:
+        """The archive is of another hot tier, or of a later state of this one."""
+        return UniqueCsError(Code.INTERNAL, "the hot tier is older than the archive")
+
     async def stored(self, cursor: int) -> None:
         """Trimming goes by the clock, see `storage/trim.py`."""
 

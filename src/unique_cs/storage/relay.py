@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
-from unique_cs.errors import Code, OutcomeUnknown, UniqueCsError
+from unique_cs.errors import OutcomeUnknown, UniqueCsError
 from unique_cs.ports import Archive, ArchivedEvent, Contact, ConversationRow
 from unique_cs.telemetry import log, metrics
 
@@ -34,7 +34,8 @@ class Source(Protocol):
     """Where the relay reads. Places are numbers that grow; `newest` is the last one that is durable.
 
     `read` gives what follows a place, up to a batch, or None; `start` is the place before the first one that
-    can be read, where the archive is not further. `stored` is told what the archive has.
+    can be read, where the archive is not further. `stored` is told what the archive has. `behind` is what it
+    means that the archive is further than `newest`.
     """
 
     @property
@@ -43,6 +44,7 @@ class Source(Protocol):
     def start(self) -> int: ...
     async def read(self, after: int) -> Batch | None: ...
     async def stored(self, cursor: int) -> None: ...
+    def behind(self) -> UniqueCsError: ...
 
 
 class Relay:
@@ -92,7 +94,7 @@ class Relay:
         """Go on where the archive is: only it knows what became of a transaction that failed."""
         self.cursor = max(await self._archive.cursor(), self._source.start)
         if self.lag < 0:
-            raise UniqueCsError(Code.INTERNAL, "the hot tier is older than the archive")
+            raise self._source.behind()
 
     def _stop(self, error: Exception) -> None:
         self.stopped = str(error)

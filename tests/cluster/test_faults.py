@@ -1,0 +1,79 @@
+"""What a nemesis found: nodes that were paused, or that come late, do no harm."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.exceptions import RedisError
+
+from tests.support.cluster import ClusterNode, nodes, until
+from tests.support.redis import RedisServer
+from unique_cs.cluster.keys import GENERATION
+from unique_cs.cluster.log_source import LogSource
+from unique_cs.cluster.memory import Memory
+from unique_cs.cluster.recovery import Recovery
+from unique_cs.cluster.shard import Shard
+from unique_cs.errors import StorageUnavailable
+from unique_cs.storage.relay import Relay
+
+
+def relay_of(node: ClusterNode, memory: Memory | None = None) -> Relay:
+    """The relay on a node, or on one that holds `memory`."""
+    cluster = node.cluster
+    source = LogSource(node.shard, memory or cluster.memory, node.timeline, cluster.cold)
+    source.generation = cluster.generation
+    return Relay(source, node.archive)
+
+
+def recovery_of(node: ClusterNode) -> Recovery:
+    """An attempt of this node."""
+    return Recovery(node.shard, node.cluster.cold, node.archive, lambda: 1, 0, 60_000)
+
+
+async def test_a_relay_waits_for_a_node_that_is_behind(own_redis: RedisServer, tmp_path: Path) -> None:
+    """The lease went to a node that has not followed the log as far as the archive reaches."""
+    async with nodes(1, own_redis.url, tmp_path) as (node,):
+        await node.ann()
+        await node.send(await node.session(), 1, "hello")
+        await relay_of(node).move_all()
+        behind = relay_of(node, Memory("behind"))
+        with pytest.raises(StorageUnavailable):
+            await behind.move_all()
+        assert behind.stopped == ""
+
+
+async def test_who_was_paused_while_it_recovered_opens_nothing(
+    own_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(1, own_redis.url, tmp_path) as (node,):
+        slow, quick = recovery_of(node), recovery_of(node)
+        put_back = slow._put_back
+
+        async def meanwhile(*arguments: Any) -> int:
+            gaps = await put_back(*arguments)
+            assert await quick.run([], lambda: True) is not None
+            return gaps
+
+        monkeypatch.setattr(slow, "_put_back", meanwhile)
+        before = node.cluster.generation
+        assert before is not None
+        assert await slow.run([], lambda: True) is None
+        raw = await node.shard.client.get(GENERATION)
+        assert raw.decode() == f"{before.counter + 2}:{before.run_id}"
+        await until(lambda: node.cluster.generation not in (None, before), "the node goes over")
+
+
+async def test_connections_of_one_server_do_not_lead_to_the_next(own_redis: RedisServer) -> None:
+    """What was bound for a server may not be placed on the same one once it was started again."""
+    shard = Shard(own_redis.url)
+    first = await shard.open()
+    client = shard.client
+    await client.ping()
+    own_redis.kill()
+    own_redis.start()
+    await shard.open(first)
+    with pytest.raises(RedisError):
+        await client.ping()
+    assert await shard.client.ping()
+    await client.connection_pool.disconnect()
+    await shard.close()
