@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -47,8 +48,15 @@ class Source(Protocol):
     def behind(self) -> UniqueCsError: ...
 
 
+Also = Callable[[int, Sequence[ArchivedEvent]], Callable[[Connection], None] | None]
+"""What somebody has to do in the transaction of a batch: made of its place and events, before it."""
+
+
 class Relay:
-    """Copies batch by batch. A row that meets another id at its place stops it: nothing is ignored."""
+    """Copies batch by batch. A row that meets another id at its place stops it: nothing is ignored.
+
+    `also` is whatever else has to be written in the transaction of a batch.
+    """
 
     def __init__(self, source: Source, archive: Archive) -> None:
         self._source = source
@@ -56,8 +64,10 @@ class Relay:
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
         self._hurry = asyncio.Event()
+        self._seen: deque[tuple[int, float]] = deque()
         self.cursor = 0
         self.stopped = ""
+        self.also: Also = lambda place, events: None
 
     def wake(self) -> None:
         """Something became durable."""
@@ -67,6 +77,18 @@ class Relay:
     def lag(self) -> int:
         """Steps that are durable and not archived: groups of one node, records of a cluster's log."""
         return self._source.newest - self.cursor
+
+    def lag_seconds(self, now: float) -> float:
+        """For how long the oldest step that is not archived has been seen; called once a second.
+
+        `now` is monotonic time. What lay there when the process began counts from then on.
+        """
+        newest = self._source.newest
+        if not self._seen or self._seen[-1][0] < newest:
+            self._seen.append((newest, now))
+        while self._seen and self._seen[0][0] <= self.cursor:
+            self._seen.popleft()
+        return now - self._seen[0][1] if self._seen and self.lag > 0 else 0.0
 
     async def run(self) -> None:
         """Move until cancelled. A cold tier that fails is tried again; one that diverges is left alone."""
@@ -113,7 +135,7 @@ class Relay:
         if batch is None:
             self._hurry.clear()
             return False
-        await self._archive.store(*batch)
+        await self._archive.store(*batch[:-1], _both(batch.also, self.also(batch.cursor, batch.events)))
         self.cursor = batch.cursor
         metrics.relayed.inc(len(batch.events))
         async with self._moved:
@@ -137,6 +159,19 @@ class Relay:
                     await self._moved.wait_for(lambda: self.cursor >= target or bool(self.stopped))
             except TimeoutError:
                 return
+
+
+def _both(
+    first: Callable[[Connection], None] | None, second: Callable[[Connection], None] | None
+) -> Callable[[Connection], None] | None:
+    if first is None or second is None:
+        return first or second
+
+    def both(connection: Connection) -> None:
+        first(connection)
+        second(connection)
+
+    return both
 
 
 def _is_final(error: Exception) -> bool:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The revision of `migrations/` that makes this schema."""
 
 metadata = MetaData(
@@ -184,6 +184,24 @@ relay = Table(
     metadata,
     _id(),
     _required("position", Big),
+    **_MYSQL,
+)
+
+# In the order of (place, n): place is the relay's where it wrote the row, and 0 goes first. `parked` is when it
+# was given up, or 0.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("place", Big, nullable=False, autoincrement=False),
+    Column("n", Big, nullable=False, autoincrement=False),
+    _required("id", String(64)),
+    _required("name", String(64)),
+    _required("time", Big),
+    _required("body", Frame),
+    _required("attempts", Big),
+    _required("parked", Big),
+    PrimaryKeyConstraint("place", "n"),
+    Index(None, "parked", "place", "n"),
     **_MYSQL,
 )
 
