@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from unique_cs.domain.alarms import Alarm
 from unique_cs.domain.conversation import Conversation, Cursor, Draft
 from unique_cs.domain.events import Actor, Event
 from unique_cs.domain.permission import Principal
@@ -179,7 +180,13 @@ class Changed(Struct, tag="changed", array_like=True):
     """Inboxes or agents are not what they were."""
 
 
-Notice = Signalled | Resumed | Ended | Changed
+class Incidents(Struct, tag="incidents", array_like=True):
+    """All incidents that last, for agents to see. It is told every few seconds."""
+
+    lasting: list[Alarm]
+
+
+Notice = Signalled | Resumed | Ended | Changed | Incidents
 
 
 class Peers(Protocol):

@@ -7,6 +7,8 @@ from collections import deque
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from unique_cs.domain.alarms import NAMES
+
 _LATENCY = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
@@ -40,6 +42,42 @@ class PressureMetrics:
         self.shed = {place: shed.labels(kind) for place, kind in enumerate(kinds, 1)}
 
 
+class AlarmMetrics:
+    """Those of the backlog alarm: of the one node that watches, elsewhere 0."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        alarm = Gauge("unique_cs_alarm", "1 while an incident lasts", ["name"], registry=registry)
+        self.raised = {name: alarm.labels(name) for name in NAMES}
+        self.undelivered = Gauge(
+            "unique_cs_undelivered_conversations",
+            "Conversations whose newest message no agent's device has",
+            registry=registry,
+        )
+
+    def clear(self) -> None:
+        """Another node watches now."""
+        for each in (*self.raised.values(), self.undelivered):
+            each.set(0)
+
+
+class WebhookMetrics:
+    """Those of the webhook: of the one node that delivers, elsewhere 0."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.waiting = Gauge("unique_cs_webhook_waiting", "Deliveries that wait", registry=registry)
+        self.oldest = Gauge(
+            "unique_cs_webhook_oldest_seconds", "Age of the oldest that waits", registry=registry
+        )
+        self.parked = Gauge("unique_cs_webhook_parked", "Deliveries given up", registry=registry)
+        attempts = Counter("unique_cs_webhook_attempts", "Attempts", ["outcome"], registry=registry)
+        self.delivered, self.failed = attempts.labels("delivered"), attempts.labels("failed")
+
+    def clear(self) -> None:
+        """Another node delivers now."""
+        for each in (self.waiting, self.oldest, self.parked):
+            each.set(0)
+
+
 class Metrics:
     """Every metric of a process. Label children are made once: looking one up costs more than counting."""
 
@@ -61,6 +99,11 @@ class Metrics:
         self.relay_lag = Gauge(
             "unique_cs_relay_lag_groups", "Groups not yet in the cold tier", registry=registry
         )
+        self.relay_lag_seconds = Gauge(
+            "unique_cs_relay_lag_seconds",
+            "Age of the oldest group not yet in the cold tier",
+            registry=registry,
+        )
         self.relayed = Counter("unique_cs_relayed_events", "Events moved to the cold tier", registry=registry)
         self.relay_stopped = Gauge(
             "unique_cs_relay_stopped", "1 while the relay stands still", registry=registry
@@ -72,6 +115,8 @@ class Metrics:
             "unique_cs_disk_free_bytes", "Free space of the data folder", registry=registry
         )
         self.bridge = BridgeMetrics(registry)
+        self.alarm = AlarmMetrics(registry)
+        self.webhook = WebhookMetrics(registry)
         self.pressure = PressureMetrics(registry)
 
     def _time(self, registry: CollectorRegistry) -> None:
@@ -101,6 +146,10 @@ class Metrics:
         )
         self.redis_connected = Gauge(
             "unique_cs_redis_connected", "1 while the log in Redis is being followed", registry=registry
+        )
+        self.redis_used = Gauge("unique_cs_redis_used_bytes", "Memory that Redis uses", registry=registry)
+        self.redis_limit = Gauge(
+            "unique_cs_redis_limit_bytes", "Memory that Redis may use; 0: no limit", registry=registry
         )
         self.generation = Gauge("unique_cs_generation", "Counter of the open generation", registry=registry)
 

@@ -3,6 +3,9 @@
 from itertools import islice
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
+from unique_cs.domain.alarms import Alarm
 from unique_cs.domain.conversation import Conversation
 from unique_cs.gateway.connection import Connection
 from unique_cs.protocol import frames
@@ -36,6 +39,7 @@ class Desk:
         self._place: dict[int, tuple[int, int]] = {}
         self._agents: dict[Connection, None] = {}
         self._counted: dict[int, int] = {}
+        self._alarms: dict[str, Alarm] = {}
         self.wanted: list[int] = []
 
     def restore(self, listed: list[tuple[int, int, int, int]]) -> None:
@@ -51,9 +55,11 @@ class Desk:
         self._agents[connection] = None
 
     def greet(self, connection: Connection) -> None:
-        """Tell an agent that came how many wait."""
+        """Tell an agent that came how many wait, and of what piles up."""
         for inbox, waiting in self._waiting.items():
             connection.send(_queue(inbox, len(waiting)))
+        for alarm in self._alarms.values():
+            connection.send(_backlog(alarm))
 
     def leave(self, connection: Connection) -> None:
         """A connection is gone."""
@@ -137,6 +143,21 @@ class Desk:
                     break
 
     @property
+    def open(self) -> list[int]:
+        """The conversations that wait or are assigned."""
+        return list(self._place)
+
+    def alarm(self, lasting: list[Alarm]) -> None:
+        """Tell the agents what is not as it was: `lasting` are all incidents that last."""
+        known, self._alarms = self._alarms, {each.name: each for each in lasting}
+        begun = [each for each in lasting if known.get(each.name) != each]
+        over = [replace(each, raised=False) for name, each in known.items() if name not in self._alarms]
+        for alarm in (*over, *begun):
+            signal = _backlog(alarm)
+            for connection in self._agents:
+                connection.send(signal)
+
+    @property
     def agents(self) -> int:
         """Open connections of agents."""
         return len(self._agents)
@@ -163,6 +184,10 @@ class Desk:
 
 def _queue(inbox: int, waiting: int) -> frames.Signal:
     return frames.Signal("queue", {"inbox": str(inbox), "waiting": waiting})
+
+
+def _backlog(alarm: Alarm) -> frames.Signal:
+    return frames.Signal("backlog", alarm.data())
 
 
 def _agent_of(connection: Connection) -> int:

@@ -2,7 +2,7 @@
 
 from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.context import Context
-from unique_cs.ports import Changed, Ended, Notice, Resumed, Signalled
+from unique_cs.ports import Changed, Ended, Incidents, Notice, Resumed, Signalled
 from unique_cs.protocol import close
 
 
@@ -26,5 +26,7 @@ def heard(context: Context, notice: Notice) -> None:
                 older.close(close.REPLACED)
         case Ended():
             context.hub.end(notice)
+        case Incidents():
+            context.hub.desk.alarm(notice.lasting)
         case Changed():
             pass

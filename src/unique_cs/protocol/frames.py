@@ -211,7 +211,7 @@ class Unsubscribed(Struct, tag="unsubscribed", tag_field="type"):
 
 
 class Signal(Struct, tag="signal", tag_field="type", omit_defaults=True):
-    """Something ephemeral: typing, read, delivered, presence, page, queue."""
+    """Something ephemeral: typing, read, delivered, presence, page, queue, backlog."""
 
     name: str
     data: dict[str, Any]
