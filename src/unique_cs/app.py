@@ -45,6 +45,7 @@ from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.sql import Database
 from unique_cs.telemetry import log, metrics
+from unique_cs.watching import Watching
 
 COLLECT: Final = (1_000, 10, 100)
 """Thresholds of the garbage collector. A full collection looks at every session (40 ms for 10,000 of them),
@@ -83,6 +84,7 @@ class App:
         self._mqtt = mqtt_endpoint.Endpoint(self._gateway)
         self._proxies = TrustedProxies(_names(settings.trusted_proxies))
         self._bridge = open_bridge(self._gateway, settings.mqtt_bridge_url)
+        self._watching = Watching(settings, database, node)
         self._listeners = listeners
         self._server = self._make_server()
         self._share_records()
@@ -244,6 +246,8 @@ class App:
             node.start(work)
         if self._bridge is not None:
             node.start(node.tiers.alone("mqtt-bridge", self._bridge.run))
+        for name, job in self._watching.jobs():
+            node.start(node.tiers.alone(name, job))
 
     def _watch_disk(self) -> None:
         free, total = self._node.hot.space()
@@ -265,6 +269,7 @@ class App:
         await self._server.close(seconds)
         await self._listeners.close()
         await self._node.close()
+        await self._watching.close()
         await self._database.close()
         log.info("stopped")
 

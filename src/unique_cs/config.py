@@ -13,6 +13,7 @@ PREFIX = "UNIQUE_CS_"
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Positive = Annotated[int, Meta(ge=1)]
+Threshold = Annotated[int, Meta(ge=0)]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +68,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     login_days: Positive = 30
     hot_hours: Annotated[int, Meta(ge=24)] = 48
     disk_reserve_mb: Positive = 64
+    alarm_waiting: Threshold = 50
+    alarm_wait_minutes: Threshold = 10
+    alarm_undelivered: Threshold = 10
+    alarm_undelivered_minutes: Positive = 10
+    alarm_relay_seconds: Threshold = 60
+    alarm_redis_percent: Annotated[int, Meta(ge=0, le=100)] = 80
+    webhook_url: str = ""
+    webhook_secret: str = ""
+    webhook_events: str = ""
+    webhook_allow_private: bool = False
     drain_ms: Annotated[int, Meta(ge=0)] = 10_000
 
 
@@ -86,7 +97,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"setting {_name_in(str(error))}: {error}") from error
 
 
-_SWITCHES = frozenset({"rate_limits", "echo"})
+_SWITCHES = frozenset({"rate_limits", "echo", "webhook_allow_private"})
 
 
 def _switch(value: str) -> str:

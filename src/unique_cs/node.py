@@ -33,7 +33,7 @@ class Tiers(Protocol):
     nodes, if there may be any. `hot` and `group` are this node's own disk; `forget` is called after it was
     opened again. `upkeep` is what throws away what is old. `alone` runs work on one node of the installation,
     and cancels it where that is another one now. `secret` signs contact tokens. `make_buckets` makes token
-    buckets that all nodes share.
+    buckets that all nodes share; `memory_percent` is how full the memory is that they share.
     """
 
     hot: Hot
@@ -48,6 +48,8 @@ class Tiers(Protocol):
     def contacts(self) -> Contacts: ...
     @property
     def peers(self) -> Peers | None: ...
+    @property
+    def memory_percent(self) -> float: ...
     def open(
         self,
         deliver: Callable[[list[Entry]], None],
@@ -151,6 +153,7 @@ class Node:
         """Keep gauges true, and do what the tiers do once a second."""
         self.tiers.each_second()
         metrics.relay_lag.set(self.relay.lag)
+        metrics.relay_lag_seconds.set(self.relay.lag_seconds(self.clock.monotonic()))
         metrics.pending.set(self.tiers.pending())
         if self.gateway is not None:
             hub = self.gateway.hub

@@ -14,6 +14,7 @@ from unique_cs.cluster.leases import Lease, run_under_lease
 from unique_cs.cluster.log_source import LogSource
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.peers import ClusterPeers
+from unique_cs.cluster.redis_memory import RedisMemory
 from unique_cs.cluster.shard import Failure, Shard
 from unique_cs.domain.flow import MakeBuckets
 from unique_cs.errors import SettingsError, StorageUnavailable
@@ -62,6 +63,7 @@ class ClusterTiers:
         self.relay = Relay(self.source, archive)
         self.peers = ClusterPeers(shard, clock, cluster.loading, cluster.committer.process)
         cluster.timeline.on_resumed = self.peers.resumed
+        self._memory = RedisMemory(shard)
 
     @classmethod
     async def open_tiers(
@@ -95,6 +97,11 @@ class ClusterTiers:
         """The contacts that the nodes share."""
         return self.cluster.contacts
 
+    @property
+    def memory_percent(self) -> float:
+        """How much of the memory that Redis may use it uses; 0 where it has no limit."""
+        return self._memory.percent
+
     def open(
         self,
         deliver: Callable[[list[Entry]], None],
@@ -120,6 +127,7 @@ class ClusterTiers:
             self.cluster.run(),
             self.peers.run(),
             self._buckets.run(),
+            self._memory.run(),
             self._relay(),
             self._follow_relay(),
         ]

@@ -19,6 +19,7 @@ class Embedded:
     """Timeline, contacts, relay and ids over one hot and one cold tier."""
 
     peers: Peers | None = None
+    memory_percent = 0.0
 
     def __init__(self, hot: Hot, archive: Archive, clock: Clock) -> None:
         self._archive = archive
