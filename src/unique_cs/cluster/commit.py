@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import ResponseError
 
 from unique_cs.cluster.keys import GENERATION, Keys
+from unique_cs.cluster.log import Record, encode
 from unique_cs.cluster.shard import Shard
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 from unique_cs.storage.group import GroupCommit
@@ -161,6 +162,11 @@ class Committer:
     def _keep(self, place: int, row: bytes) -> None:
         self._journal.put(JOURNAL + place.to_bytes(8, "big"), row)
         self._journal.then(lambda: self._kept(place))
+
+    async def keep(self, record: Record) -> None:
+        """Put a step that another process made into this journal; flushed on return."""
+        self._journal.put(JOURNAL + record.place.to_bytes(8, "big"), encode([record]))
+        await self._journal.durable()
 
     def _kept(self, place: int) -> None:
         self.journalled = max(self.journalled, place)

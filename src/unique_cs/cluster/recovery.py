@@ -16,7 +16,7 @@ import msgspec
 from unique_cs.cluster import items, log
 from unique_cs.cluster.cold import Cold, read_frame, replay
 from unique_cs.cluster.commit import SCRIPT, Generation, Word
-from unique_cs.cluster.keys import GENERATION, Keys, first_place
+from unique_cs.cluster.keys import GENERATION, PLACES, Keys, first_place
 from unique_cs.cluster.log import Record
 from unique_cs.cluster.shard import TAG, Shard
 from unique_cs.domain.conversation import Conversation
@@ -128,7 +128,9 @@ class Recovery:
         found: list[Record] = []
         for part in await self._client.lrange(f"{self._offered}:rows", 0, -1):
             found += log.decode(part)
-        found += await self._left_in_redis(Keys(known), archived)
+        # Also what attempts put back that did not come to their end.
+        for counter in range(archived >> PLACES, known + 1):
+            found += await self._left_in_redis(Keys(counter), archived)
         return [each for each in found if each.place > archived]
 
     async def _left_in_redis(self, keys: Keys, archived: int) -> list[Record]:
@@ -155,7 +157,9 @@ class Recovery:
         write = self._writer(generation)
         contacts = {each.id: each for each in sorted(records, key=_place) if each.kind == log.CONTACT}
         for each in contacts.values():
-            await write(items.contact(read_contact(each.row), ""))
+            contact = read_contact(each.row)
+            await write(items.restore_contact(contact, await self._cold.owned(contact.id)))
+            await write(items.contact(contact, ""))
         unique = {_event_id(each): each for each in sorted(records, key=_place) if each.kind == log.EVENT}
         events = sorted(unique.values(), key=lambda each: (each.id, each.seq, each.place))
         gaps = 0

@@ -94,7 +94,7 @@ class Append:
                 self._cancel(UniqueCsError(Code.CONFLICT, "the conversation has changed meanwhile"))
                 return
             self.item.words = self._words()
-        except StorageUnavailable:
+        except (StorageUnavailable, OutcomeUnknown):
             # The cold tier is away, and the answer lies there: the client keeps it and sends it again.
             self._cancel(OutcomeUnknown())
         except UniqueCsError as error:

@@ -14,7 +14,7 @@ from unique_cs.cluster.cold import Cold
 from unique_cs.cluster.commit import Committer, Item
 from unique_cs.cluster.keys import Keys
 from unique_cs.cluster.loading import Loading
-from unique_cs.cluster.log import Record
+from unique_cs.cluster.log import EVENT, Record
 from unique_cs.cluster.memory import Memory, settle
 from unique_cs.cluster.sends import Append, Refuse
 from unique_cs.cluster.shard import Shard
@@ -250,12 +250,16 @@ class ClusterTimeline:
             return Answer(*stored) if stored is not None else _FORGOTTEN
         if raw[:1] == b"\0":
             return rows.read_answer(raw)
-        conversation, _, seq = raw.partition(b":")
-        return await self._placed(int(conversation), int(seq))
+        conversation, seq, place = (int(each) for each in raw.split(b":"))
+        return await self._placed(conversation, seq, place)
 
-    async def _placed(self, conversation: int, seq: int) -> Answer:
+    async def _placed(self, conversation: int, seq: int, place: int) -> Answer:
         found = await self._warm_events(conversation, seq - 1, seq + 1, 1, False)
-        if not found:
+        if found:
+            # The node that placed it may be gone, and its journal: from here on this one answers for it.
+            row = rows.row_of(found[0])
+            await self._committer.keep(Record(place, EVENT, conversation, seq, row=row))
+        else:
             found = await self._archive.events(conversation, seq - 1, seq + 1, 1, False)
         return Answer(conversation, seq, found[0]) if found else _FORGOTTEN
 

@@ -134,7 +134,7 @@ local function append()
   end
   call('ZADD', TOUCHED, number(place), conversation)
   if session ~= '' then
-    answer(session, n, conversation .. ':' .. last)
+    answer(session, n, conversation .. ':' .. last .. ':' .. number(place))
   end
   return { 'ok', seq, place }
 end
@@ -275,7 +275,7 @@ local function import()
     local last = math.max(tonumber(known[2] or '0'), tonumber(n))
     call('HSET', SESSION .. session, 'k', kind, 'a', actor, 'c', known[1] or '0', 'n', number(last))
     call('PEXPIRE', SESSION .. session, TTL)
-    call('HSET', ANSWERS .. session, n, conversation .. ':' .. seq)
+    call('HSET', ANSWERS .. session, n, conversation .. ':' .. seq .. ':' .. number(place))
     call('PEXPIRE', ANSWERS .. session, TTL)
   end
   return { 'ok', tonumber(seq), place }
