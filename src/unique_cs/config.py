@@ -57,7 +57,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     signals_per_second: Positive = 20
     requests_per_ip: Positive = 200
     max_lag_ms: Positive = 200
-    ack_target_ms: Positive = 30
+    ack_target_ms: Positive = 20
     min_backlog: Positive = 200
     max_backlog: Positive = 10_000
     max_queued: Positive = 268_435_456

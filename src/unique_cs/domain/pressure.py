@@ -79,13 +79,14 @@ class Levels:
 class Window:
     """How many sends may wait to become durable: as many as can be answered in time.
 
-    It shrinks as answers get later than `target_ms`, and grows while it is used and they are not.
-    It stays within `floor` and `ceiling`.
+    It shrinks as far as answers are later than `target_ms`, and grows slowly while it is used and they are
+    not. It stays within `floor` and `ceiling`.
     """
 
     __slots__ = ("_target_ms", "ceiling", "floor", "size", "used")
 
     START = 1_000.0
+    GROWTH = 1.02
 
     def __init__(self, target_ms: float, floor: int, ceiling: int) -> None:
         self._target_ms = target_ms
@@ -99,8 +100,12 @@ class Window:
         used, self.used = self.used, 0
         if waited_ms > self._target_ms:
             self.size = max(float(self.floor), self.size * max(0.5, self._target_ms / waited_ms))
-        elif used * 2 >= self.size or self.size < self.START:
-            self.size = min(float(self.ceiling), self.size * 1.05)
+        elif used * 2 >= self.size:
+            self.size = min(float(self.ceiling), self.size * self.GROWTH)
+
+    def rest(self) -> None:
+        """There is no load: be ready for the next burst."""
+        self.size = max(self.size, min(self.START, float(self.ceiling)))
 
 
 class Crowd:

@@ -21,7 +21,7 @@ class Limits(NamedTuple):
     sends_per_inbox: int = 5_000
     signals_per_second: int = 20
     max_lag_ms: int = 200
-    ack_target_ms: int = 30
+    ack_target_ms: int = 20
     min_backlog: int = 200
     max_backlog: int = 10_000
     max_queued: int = 268_435_456

@@ -71,6 +71,8 @@ class Pressure:
         measured = Measured(min(self._lags), self._queued(), self.resident)
         fill = min(self._fills) if len(self._fills) == SAMPLES else 0.0
         self.level = self._levels.update(max(strain(measured, self._bounds), min(FULL, fill)), now)
+        if not self.level:
+            self.window.rest()
         metrics.pressure.level.set(self.level)
         metrics.pressure.window.set(self.window.size)
         self._due = now + PERIOD_S
