@@ -8,6 +8,9 @@ Every message carries a key of its own in its text. `check` returns one line for
   hidden from it, and nothing hidden is shown;
 - a place holds the same event for everybody; each sender's messages stand in the order of sending;
 - a repeated send got the same answer again.
+
+Places are judged within an epoch. Where a later epoch began after a message was acknowledged, the message is
+there still, once; it may have moved, if all that knew its place came back too late.
 """
 
 from collections import Counter
@@ -25,6 +28,13 @@ class Placed:
     id: str
     conversation: str
     seq: int
+    epoch: str = ""
+
+    def same(self, other: "Placed") -> bool:
+        """Whether both may be answers to one send."""
+        of_one_epoch = not self.epoch or not other.epoch or self.epoch == other.epoch
+        same_event = (self.id, self.conversation) == (other.id, other.conversation)
+        return same_event and (self.seq == other.seq or not of_one_epoch)
 
 
 @dataclass(slots=True)
@@ -90,17 +100,26 @@ def check(views: Iterable[View], final: Final, *, converged: bool = True) -> lis
     views = list(views)
     problems = list(_rows(final))
     places = {
-        row.key: Placed(row.id, name, row.seq)
+        row.key: Placed(row.id, name, row.seq, timeline.epoch)
         for name, timeline in final.items()
         for row in timeline.rows
         if row.key is not None
     }
     issued = {item.key for view in views for item in view.issued}
     problems += [f"{key} is stored, and nobody sent it" for key in places if key not in issued]
+    shown: dict[tuple[str, str, int], str | None] = {}
     for view in views:
         problems += _sends(view, places)
-        problems += _ViewCheck(view, final).run(converged)
+        problems += _orders(view)
+        problems += _ViewCheck(view, final, shown).run(converged)
     return problems
+
+
+def moved(views: Iterable[View], final: Final) -> int:
+    """How many acknowledged messages stand elsewhere than they did in the epoch of their answer."""
+    places = {row.id: row.seq for timeline in final.values() for row in timeline.rows}
+    answers = (answer for view in views for item in view.issued for answer in item.answers[:1])
+    return sum(isinstance(answer, Placed) and places.get(answer.id) != answer.seq for answer in answers)
 
 
 def _rows(final: Final) -> Iterator[str]:
@@ -122,7 +141,7 @@ def _sends(view: View, places: dict[str, Placed]) -> Iterator[str]:
     for item in view.issued:
         place = places.get(item.key)
         yield from (f"{view.name}: {line}" for line in _answers(item, place))
-        if place is None:
+        if place is None or any(isinstance(each, Placed) and each.seq != place.seq for each in item.answers):
             continue
         seq, before = heads.get(place.conversation, (0, ""))
         if place.seq < seq:
@@ -130,8 +149,20 @@ def _sends(view: View, places: dict[str, Placed]) -> Iterator[str]:
         heads[place.conversation] = (place.seq, item.key)
 
 
+def _orders(view: View) -> Iterator[str]:
+    """Within each epoch the sender's messages got their places in the order of sending."""
+    heads: dict[tuple[str, str], int] = {}
+    for item in view.issued:
+        for answer in item.answers:
+            if isinstance(answer, Placed) and answer.epoch:
+                where = answer.conversation, answer.epoch
+                if answer.seq < heads.get(where, 0):
+                    yield f"{view.name}: {item.key} got {answer.seq}, an earlier send {heads[where]}"
+                heads[where] = answer.seq
+
+
 def _answers(item: Issued, place: Placed | None) -> Iterator[str]:
-    if len(set(item.answers)) > 1:
+    if not all(_alike(item.answers[0], each) for each in item.answers[1:]):
         yield f"{item.key} got different answers: {item.answers[:_SHOWN]}"
     for answer in set(item.answers):
         if isinstance(answer, str):
@@ -139,8 +170,14 @@ def _answers(item: Issued, place: Placed | None) -> Iterator[str]:
                 yield f"{item.key} was refused ({answer}) and is stored"
         elif place is None:
             yield f"{item.key} was acknowledged at {answer.conversation}/{answer.seq} and is lost"
-        elif place != answer:
+        elif not place.same(answer):
             yield f"{item.key} was acknowledged as {answer} and is stored as {place}"
+
+
+def _alike(first: Placed | str, later: Placed | str) -> bool:
+    if isinstance(first, Placed) and isinstance(later, Placed):
+        return first.same(later)
+    return first == later
 
 
 @dataclass(slots=True)
@@ -152,9 +189,10 @@ class _Place:
 class _ViewCheck:
     """Walks one client's steps once."""
 
-    def __init__(self, view: View, final: Final) -> None:
+    def __init__(self, view: View, final: Final, shown: dict[tuple[str, str, int], str | None]) -> None:
         self._view = view
         self._final = final
+        self._shown = shown
         self._at: dict[str, _Place] = {}
         self._left: set[str] = set()
         self._problems: list[str] = []
@@ -212,6 +250,9 @@ class _ViewCheck:
             self._say(f"{step.conversation}: {step.kind.value} {step.seq} after {at.seq}")
         at.seq = step.seq
         self._same(step.conversation, at.epoch, step.seq, step.id)
+        other = self._shown.setdefault((step.conversation, at.epoch, step.seq), step.id)
+        if other != step.id:
+            self._say(f"{step.conversation}: {step.seq} is {step.id} here and {other} elsewhere")
 
     def _jump(self, step: Step, at: _Place) -> None:
         if step.seq <= at.seq:

@@ -50,6 +50,11 @@ class Farm(Target):
         }
         self.nodes = [ServerProcess(folder / f"node-{each}", environ=environ) for each in range(count)]
 
+    @property
+    def doors(self) -> list[int]:
+        """The ports at which the balancer finds the nodes."""
+        return [node.port for node in self.nodes]
+
     async def start(self) -> None:
         """Start every node that does not run."""
         await asyncio.gather(*(node.start() for node in self.nodes if not node.running))
@@ -76,7 +81,7 @@ def balanced(folder: Path, farm: Farm) -> Iterator[None]:
     if program is None:
         pytest.skip("HAProxy is not installed (Debian: apt-get install haproxy)")
     servers = "\n".join(
-        f"    server node{number} 127.0.0.1:{node.port} check" for number, node in enumerate(farm.nodes)
+        f"    server node{number} 127.0.0.1:{port} check" for number, port in enumerate(farm.doors)
     )
     file = folder / "haproxy.cfg"
     file.write_text(_CONFIGURATION.format(port=farm.port, servers=servers))

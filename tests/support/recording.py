@@ -29,6 +29,7 @@ class Recorder:
         self.told: list[Output] = []
         self.refusals: Counter[str] = Counter()
         self.closes: list[Frame] = []
+        self.epoch = ""
         self._keyed: dict[str, Issued] = {}
         self._numbered: dict[tuple[str | None, int], Issued] = {}
 
@@ -40,6 +41,8 @@ class Recorder:
     def frame(self, session: Session, frame: Frame) -> None:
         """A frame as it came, before the session looks at it: the answers are kept, repeats as well."""
         n = frame.get("n")
+        for told in (frame, *frame.get("conversations", ())):
+            self.epoch = told.get("epoch", self.epoch)
         if frame["type"] == "error":
             self.refusals[frame["code"]] += 1
         if frame["type"] == "close":
@@ -47,7 +50,8 @@ class Recorder:
         if frame["type"] not in {"sent", "error"} or n is None:
             return
         if frame["type"] == "sent":
-            self._answered(session, n, Placed(frame["id"], frame["conversation"], frame["seq"]))
+            place = Placed(frame["id"], frame["conversation"], frame["seq"], self.epoch)
+            self._answered(session, n, place)
         elif frame["code"] != "out_of_order" and "retry_after_ms" not in frame:
             self._answered(session, n, frame["code"])
 

@@ -1,0 +1,108 @@
+"""A network link to a server, which tests cut, stall one way or both, slow down, and heal."""
+
+import asyncio
+from contextlib import suppress
+
+_CHUNK = 1 << 16
+
+
+class Way:
+    """One direction of a link. `delay_s` is added to each piece, of `piece` bytes at most."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+        self.delay_s = 0.0
+        self.piece = _CHUNK
+
+    def stall(self) -> None:
+        """Let nothing through; nobody is told."""
+        self._open.clear()
+
+    def heal(self) -> None:
+        """Let everything through at once."""
+        self.delay_s, self.piece = 0.0, _CHUNK
+        self._open.set()
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on until one side ends."""
+        while data := await reader.read(self.piece):
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            await self._open.wait()
+            writer.write(data)
+            await writer.drain()
+
+
+class Link:
+    """Listens on `port` of loopback and leads to `target`; `up` is the way there, `down` the way back."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._refusing = False
+        self.up = Way()
+        self.down = Way()
+        self.port = 0
+
+    async def open(self) -> None:
+        """Listen."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        """Reset every connection and each new one."""
+        self._refusing = True
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def heal(self) -> None:
+        """Be a good link again, for connections that live and for new ones."""
+        self._refusing = False
+        self.up.heal()
+        self.down.heal()
+
+    async def close(self) -> None:
+        """End every connection and listen no more."""
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        ends = {writer}
+        self._writers.add(writer)
+        with suppress(OSError, asyncio.CancelledError):
+            if not self._refusing:
+                there = await asyncio.open_connection("127.0.0.1", self._target)
+                ends.add(there[1])
+                self._writers.add(there[1])
+                await self._join((reader, writer), there)
+        for each in ends:
+            self._writers.discard(each)
+            each.transport.abort()
+
+    async def _join(
+        self,
+        here: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        there: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        """What ends in one direction ends in both: nobody here speaks half-closed."""
+        if self._refusing:
+            return
+        ways = [self.up.carry(here[0], there[1]), self.down.carry(there[0], here[1])]
+        tasks = [asyncio.create_task(way) for way in ways]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
