@@ -9,6 +9,7 @@ import msgspec
 
 from unique_cs.actions import conversations, messages
 from unique_cs.cluster.cluster import Cluster
+from unique_cs.cluster.memory import tell_flushed
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.shard import Shard
 from unique_cs.domain.body import TextBody
@@ -37,7 +38,7 @@ class ClusterNode:
         self.hot = hot
         self.shard = Shard(url)
         self.clock = SystemClock()
-        self.group = GroupCommit(hot, self.clock, lambda entries: None)
+        self.group = GroupCommit(hot, self.clock, tell_flushed)
         self.archive = SqlArchive(database)
         self.ids = NumberedIds(self.shard, self.clock, name)
         self.cluster = Cluster(

@@ -12,6 +12,7 @@ from unique_cs.cluster.eviction import Eviction
 from unique_cs.cluster.keys import Keys
 from unique_cs.cluster.leases import Lease, run_under_lease
 from unique_cs.cluster.log_source import LogSource
+from unique_cs.cluster.memory import tell_flushed
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.peers import ClusterPeers
 from unique_cs.cluster.redis_memory import RedisMemory
@@ -55,7 +56,7 @@ class ClusterTiers:
         self.secret = secret
         self._buckets = Pool(shard, clock)
         self.make_buckets: MakeBuckets = self._buckets.make
-        self.group = GroupCommit(hot, clock, lambda entries: None)
+        self.group = GroupCommit(hot, clock, tell_flushed)
         self.ids = NumberedIds(shard, clock, place)
         self.cluster = Cluster(shard, database, archive, hot, self.group, self.ids, clock, session_days)
         cluster = self.cluster
