@@ -31,9 +31,10 @@ class Tiers(Protocol):
     (again, whenever the numbering is another), `lost` is called when connections were told what may not hold,
     and `heard` gets what other nodes tell. It returns what runs as long as the node. `peers` are the other
     nodes, if there may be any. `hot` and `group` are this node's own disk; `forget` is called after it was
-    opened again. `upkeep` is what throws away what is old. `alone` runs work on one node of the installation,
-    and cancels it where that is another one now. `secret` signs contact tokens. `make_buckets` makes token
-    buckets that all nodes share; `memory_percent` is how full the memory is that they share.
+    opened again. `finish` is called when no more is accepted and all still runs, `close` at the very end.
+    `upkeep` is what throws away what is old. `alone` runs work on one node of the installation, and cancels
+    it where that is another one now. `secret` signs contact tokens. `make_buckets` makes token buckets that
+    all nodes share; `memory_percent` is how full the memory is that they share.
     """
 
     hot: Hot
@@ -66,6 +67,7 @@ class Tiers(Protocol):
     def forget(self) -> None: ...
     def each_second(self) -> None: ...
     async def caught_up(self, timeout_s: float) -> None: ...
+    async def finish(self) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -174,6 +176,7 @@ class Node:
         """Make everything accepted durable, stop, and close the hot tier."""
         with contextlib.suppress(OutcomeUnknown):
             await self.group.drain()
+            await self.tiers.finish()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

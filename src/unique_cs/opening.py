@@ -53,7 +53,8 @@ async def _open_cluster(settings: Settings, hot: Hot, database: Database, clock:
         raise SettingsError(
             f"{settings.data_dir} holds an installation of one process; take it along with unique-cs move"
         )
-    place = os.environ.get("POD_IP") or f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+    machine = os.environ.get("POD_IP") or socket.gethostname()
+    place = f"{machine}:{settings.data_dir.resolve()}"
     archive = SqlArchive(database)
     return await ClusterTiers.open_tiers(
         settings.redis_url, database, archive, hot, clock, place, settings.session_days

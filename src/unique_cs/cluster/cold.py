@@ -77,6 +77,10 @@ class Cold:
         """Let the fact be `value`, whatever it was."""
         await self._database.write(lambda connection: put_fact(connection, name, value))
 
+    async def forget(self, name: str) -> None:
+        """Remove a fact of the installation."""
+        await self._database.write(lambda connection: put_fact(connection, name, ""))
+
     async def generation(self) -> int:
         """The counter of the generation that the cold tier takes rows of."""
         return int(await self.fact(GENERATION, "0"))

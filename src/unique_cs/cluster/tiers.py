@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from unique_cs.cluster.buckets import Pool
-from unique_cs.cluster.cluster import Cluster
+from unique_cs.cluster.cluster import JOURNALS, Cluster
 from unique_cs.cluster.eviction import Eviction
 from unique_cs.cluster.keys import Keys
 from unique_cs.cluster.leases import Lease, run_under_lease
@@ -18,7 +18,7 @@ from unique_cs.cluster.peers import ClusterPeers
 from unique_cs.cluster.redis_memory import RedisMemory
 from unique_cs.cluster.shard import Failure, Shard
 from unique_cs.domain.flow import MakeBuckets
-from unique_cs.errors import SettingsError, StorageUnavailable
+from unique_cs.errors import SettingsError, StorageUnavailable, UniqueCsError
 from unique_cs.ports import Archive, Clock, Contacts, Entry, Notice, Timeline, Waiting
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
@@ -29,6 +29,9 @@ from unique_cs.telemetry import log
 RELAY: Final = "relay"
 START_S: Final = 60.0
 """How long a node waits for Redis when it starts."""
+
+LEAVE_S: Final = 10.0
+"""How long a node that leaves waits for the cold tier to have what only its journal has beside Redis."""
 
 ASK_S: Final = 0.02
 RELAY_TTL_MS: Final = 5_000
@@ -205,9 +208,20 @@ class ClusterTiers:
         target = self.cluster.memory.position
         with contextlib.suppress(TimeoutError, StorageUnavailable, *Failure):
             async with asyncio.timeout(timeout_s):
-                # The relay is another node's: there is nobody here to tell.
-                while await self._archived() < target:  # noqa: ASYNC110
-                    await asyncio.sleep(ASK_S)
+                await self._until_archived(target)
+
+    async def finish(self) -> None:
+        """While all still runs: wait a little until nobody needs this node's journal, and say so."""
+        journal = self.cluster.journal
+        with contextlib.suppress(TimeoutError, UniqueCsError, *Failure):
+            async with asyncio.timeout(LEAVE_S):
+                await self._until_archived(journal.last())
+                await self.cluster.cold.forget(JOURNALS + journal.id)
+
+    async def _until_archived(self, place: int) -> None:
+        # The relay may be another node's: there is nobody here to tell.
+        while max(self.relay.cursor, await self._archived()) < place:  # noqa: ASYNC110
+            await asyncio.sleep(ASK_S)
 
     async def close(self) -> None:
         """Let others have the node's number, and leave Redis."""

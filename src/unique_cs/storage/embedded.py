@@ -85,5 +85,8 @@ class Embedded:
         """Return when everything durable now is archived, or after a time."""
         await self.relay.caught_up(timeout_s)
 
+    async def finish(self) -> None:
+        """Nobody else needs what is here."""
+
     async def close(self) -> None:
         """Nothing of it is open beside the stores."""
