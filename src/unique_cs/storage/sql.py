@@ -42,10 +42,10 @@ class BulkInsert:
     """Rows of a statement on SQLite. It binds at most 32,766 values; binding holds the interpreter's lock."""
 
     MYSQL_ROWS = 100
-    """Rows of a statement on MySQL. The driver writes the values into the text on the event loop."""
+    """Rows of a statement on MySQL. Its text is made on the event loop."""
 
     MYSQL_BYTES = 1 << 20
-    """Bytes of values of a statement on MySQL; escaped they may be twice as many."""
+    """Bytes of values of a statement on MySQL; its text has twice as many, see `_literal`."""
 
     def __init__(self, table: Table, dialect: Dialect, *, replace: bool = False, newer: str = "") -> None:
         self._on_mysql = dialect.name == "mysql"
@@ -58,13 +58,29 @@ class BulkInsert:
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Insert rows that hold every column, in the table's order."""
         for part in self._parts(rows):
-            text = self._before + ", ".join([self._row] * len(part)) + self._after
-            connection.exec_driver_sql(text, tuple(chain.from_iterable(part)))
+            if self._on_mysql:
+                connection.exec_driver_sql(self._before + ", ".join(map(_literals, part)) + self._after)
+            else:
+                text = self._before + ", ".join([self._row] * len(part)) + self._after
+                connection.exec_driver_sql(text, tuple(chain.from_iterable(part)))
 
     def _parts(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         if self._on_mysql:
             return _within(rows, self.MYSQL_ROWS, self.MYSQL_BYTES)
         return (rows[start : start + self.ROWS] for start in range(0, len(rows), self.ROWS))
+
+
+def _literals(row: Row) -> str:
+    return f"({', '.join(map(_literal, row))})"
+
+
+def _literal(value: Any) -> str:
+    """A value as MySQL reads it. In hex nothing needs escaping, which costs a driver more than all else."""
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, bytes):
+        return f"X'{value.hex()}'"
+    return f"_utf8mb4 X'{value.encode().hex()}'"
 
 
 def _within(rows: Sequence[Row], most: int, most_bytes: int) -> Iterator[Sequence[Row]]:
