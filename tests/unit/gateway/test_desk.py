@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.node import Frame, House
+from tests.support.node import Frame, House, Peer
 from unique_cs.actions import conversations
+from unique_cs.domain.alarms import Alarm
 from unique_cs.domain.events import Named
 from unique_cs.gateway import desk
+from unique_cs.gateway.peers import heard
+from unique_cs.ports import Incidents
 from unique_cs.telemetry import metrics
 
 
@@ -226,3 +229,26 @@ async def test_the_gauges_say_how_many_wait_and_for_how_long(house: House) -> No
     await house.advance(5)
     assert shown() == (0, 1, 10)
     assert metrics.registry.get_sample_value("unique_cs_connection_limit") == 100_000
+
+
+async def test_agents_hear_of_a_backlog_when_it_begins_and_when_it_is_over(house: House) -> None:
+    """Whoever comes meanwhile hears of it once; contacts never do."""
+
+    def told(peer: Peer) -> list[tuple[Any, ...]]:
+        frames = [frame for frame in peer.take("signal") if frame["name"] == "backlog"]
+        assert all(frame.keys() == {"type", "name", "data"} for frame in frames)
+        return [tuple(frame["data"][key] for key in ("alarm", "raised", "value")) for frame in frames]
+
+    waiting, lag = Alarm("waiting", True, 57, 50, 1), Alarm("relay_lag", True, 75, 60, 2)
+    visitor, early = await house.visitor(), await house.staff("bob")
+    for lasting in ([waiting], [waiting], [waiting, lag]):
+        heard(house.gateway, Incidents(lasting))
+    await house.settle()
+    assert told(early) == [("waiting", True, 57), ("relay_lag", True, 75)]
+    late = await house.staff("cyd")
+    assert told(late) == [("waiting", True, 57), ("relay_lag", True, 75)]
+    house.gateway.hub.desk.alarm([lag])
+    house.gateway.hub.desk.alarm([])
+    assert told(await house.staff("dan")) == []
+    assert told(early) == told(late) == [("waiting", False, 57), ("relay_lag", False, 75)]
+    assert told(visitor) == []

@@ -156,3 +156,29 @@ async def test_divergence_stops_it(tiers: Tiers) -> None:
     assert await archived(tiers, conversation.id) == [1, 2]
     await tiers.relay.caught_up(5)
     metrics.relay_stopped.set(0)
+
+
+async def test_what_has_to_be_written_with_a_batch_is(tiers: Tiers) -> None:
+    """`also` gets its place and events, and runs in the transaction of the archive."""
+    await tiers.talk(2)
+    written: list[tuple[int, list[str]]] = []
+    tiers.relay.also = lambda place, events: lambda _: written.append((place, [each.name for each in events]))
+    await tiers.archive_all()
+    assert written == [(tiers.relay.cursor, ["conversation.opened", "message.created", "message.created"])]
+
+
+async def test_the_lag_in_seconds_is_that_of_the_oldest_step(tiers: Tiers) -> None:
+    """It grows while nothing is archived, and is that of what is left when a part was."""
+    session, conversation = await tiers.talk(1)
+    assert [tiers.relay.lag_seconds(now) for now in (100.0, 101.0)] == [0, 1]
+    first = tiers.group.durable_number
+    tiers.send(session, conversation, 2)
+    await tiers.group.drain()
+    assert tiers.relay.lag_seconds(110.0) == 10
+    tiers.relay.cursor = first
+    assert tiers.relay.lag_seconds(115.0) == 5
+    await tiers.archive_all()
+    assert tiers.relay.lag_seconds(120.0) == 0
+    tiers.send(session, conversation, 3)
+    await tiers.group.drain()
+    assert [tiers.relay.lag_seconds(now) for now in (121.0, 123.0)] == [0, 2]
