@@ -86,7 +86,7 @@ class Loading:
         found.state_seq = int(state_seq)
         found.updated_at = found.created_at
         if newest:
-            found.updated_at = rows.read_event(found.seq, newest[0][1][b"r"]).id_and_time()[1]
+            found.updated_at = rows.read_event(found.seq, newest[0][1][1]).id_and_time()[1]
         found.cursors = tuple(read_cursor(who.decode(), row) for who, row in cursors.items())
         return found
 

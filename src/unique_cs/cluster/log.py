@@ -39,6 +39,9 @@ class Record(Struct, array_like=True, gc=False):
     n: int = 0
 
 
+Raw = tuple[bytes, list[bytes]]
+"""An entry of the stream: its id, then names and values of fields in turn."""
+
 _records: Final = msgspec.msgpack.Decoder(list[Record])
 encode: Final = msgspec.msgpack.Encoder().encode
 """Records as the journal keeps them."""
@@ -55,7 +58,8 @@ class Trimmed(Exception):
 
 async def follow(client: Any, keys: Keys, after: int) -> list[Record]:
     """The records after a place, once there are any; empty after `WAIT_MS`. Raises `Trimmed`."""
-    found = await client.xread({keys.log: f"{after}-0"}, count=READ, block=WAIT_MS)
+    words = ("COUNT", READ, "BLOCK", WAIT_MS, "STREAMS", keys.log, f"{after}-0")
+    found = await client.execute_command("XREAD", *words)
     return _consecutive(found[0][1], after) if found else []
 
 
@@ -69,35 +73,45 @@ async def newest(client: Any, keys: Keys) -> int:
     return int(await client.get(keys.head) or 0)
 
 
-def records(raw: list[tuple[bytes, dict[bytes, bytes]]]) -> list[Record]:
+def records(raw: list[Raw]) -> list[Record]:
     """Entries of the stream, read."""
     return [_record(place, fields) for place, fields in raw]
 
 
-def _consecutive(raw: list[tuple[bytes, dict[bytes, bytes]]], after: int) -> list[Record]:
+def _consecutive(raw: list[Raw], after: int) -> list[Record]:
     found = records(raw)
     if found and (found[0].place != after + 1 or found[-1].place != after + len(found)):
         raise Trimmed
     return found
 
 
-def _record(place: bytes, fields: dict[bytes, bytes]) -> Record:
+def _record(place: bytes, fields: list[bytes]) -> Record:
+    """Nearly all are events, whose fields come in the order in which the script writes them."""
     number = int(place[:-2])
+    if fields[1] == b"e":
+        _, _, _, conversation, _, seq, _, contact, _, changes, _, origin, _, state, _, row = fields
+        return Record(
+            number,
+            EVENT,
+            int(conversation),
+            int(seq),
+            int(contact),
+            changes == b"1",
+            origin.decode(),
+            state,
+            row,
+        )
+    return _other(number, dict(zip(fields[::2], fields[1::2], strict=True)))
+
+
+def _other(place: int, fields: dict[bytes, bytes]) -> Record:
     get = fields.get
     return Record(
-        number,
+        place,
         fields[b"k"].decode(),
         int(get(b"c", b"0")),
-        int(get(b"q", b"0")),
-        int(get(b"p", b"0")),
-        get(b"s") == b"1",
-        get(b"o", b"").decode(),
-        get(b"d", b""),
-        get(b"r", b""),
-        _key(get(b"s", b"")),
-        int(get(b"n", b"0")),
+        origin=get(b"o", b"").decode(),
+        row=get(b"r", b""),
+        key=get(b"s", b"").decode(),
+        n=int(get(b"n", b"0")),
     )
-
-
-def _key(raw: Any) -> str:
-    return "" if raw in (b"0", b"1") else str(raw, "ascii")

@@ -21,7 +21,9 @@ from unique_cs.storage.archiving import archived_event, conversation_row, messag
 from unique_cs.storage.people import read_contact
 from unique_cs.storage.relay import Batch
 
-LIMIT: Final = 5_000
+LIMIT: Final = 1_000
+"""Records of one transaction. All else waits on this node while they are read and written down."""
+
 KEPT: Final = 20_000
 """Records that stay in the log behind the relay: a node that is further back has to begin anew."""
 

@@ -8,6 +8,7 @@ import asyncio
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import hiredis
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
@@ -28,6 +29,8 @@ SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "redis+cluster")
 TIMEOUT_S: Final = 5.0
 MAX_CONNECTIONS: Final = 64
 
+_STREAMS: Final = ("XRANGE", "XREVRANGE", "XREAD")
+
 Address = tuple[str, int]
 Failure = (RedisError, OSError, asyncio.TimeoutError)
 """What a call may raise when the server is away: its outcome is unknown."""
@@ -45,17 +48,19 @@ class Shard:
         self._secrets = _secrets(self._url)
         self._opening = asyncio.Lock()
         self._pool: ConnectionPool | None = None
+        self._client: Redis | None = None
         self.run_id = ""
 
     @property
     def client(self) -> Any:
         """A `Redis` whose answers are bytes. Raises `StorageUnavailable` while there is no server.
 
-        The library's types leave open whether answers are bytes or text, so this has none.
+        Entries of streams are as they come: [id, [name, value, …]]. The library's types leave open whether
+        answers are bytes or text, so this has none.
         """
-        if self._pool is None:
+        if self._client is None:
             raise StorageUnavailable("Redis is away")
-        return Redis(connection_pool=self._pool)
+        return self._client
 
     async def open(self, failed: str = "") -> str:
         """Return the `run_id` of the server that has the keys now; raises one of `Failure`.
@@ -71,6 +76,7 @@ class Shard:
             self._pool = pool = self._make_pool(host, port, expected)
             try:
                 self.run_id = expected.run_id = await self._identify(pool)
+                self._client = _client(pool)
             except BaseException:
                 await self.close()
                 raise
@@ -78,14 +84,14 @@ class Shard:
 
     async def close(self) -> None:
         """Close every connection."""
-        pool, self._pool, self.run_id = self._pool, None, ""
+        pool, self._pool, self._client, self.run_id = self._pool, None, None, ""
         if pool is not None:
             await pool.disconnect()
 
     def _make_pool(self, host: str, port: int, expected: "_Server") -> ConnectionPool:
         secure = self._url.scheme == "rediss"
         return ConnectionPool(
-            connection_class=SSLConnection if secure else Connection,
+            connection_class=_SecureLink if secure else _Link,
             host=host,
             port=port,
             max_connections=MAX_CONNECTIONS,
@@ -130,6 +136,31 @@ class Shard:
             finally:
                 await client.aclose()
         raise error
+
+
+class _Packed:
+    """Commands are made in C: those of a batch have thousands of words."""
+
+    def pack_command(self, *words: Any) -> list[bytes]:
+        """The bytes of one command; its name may have several words."""
+        name = words[0].encode() if isinstance(words[0], str) else words[0]
+        return [hiredis.pack_command((*name.split(), *words[1:]))]
+
+
+class _Link(_Packed, Connection):
+    pass
+
+
+class _SecureLink(_Packed, SSLConnection):
+    pass
+
+
+def _client(pool: ConnectionPool) -> Redis:
+    client = Redis(connection_pool=pool)
+    for command in _STREAMS:
+        # The library would make a dictionary of each entry.
+        client.response_callbacks.pop(command)
+    return client
 
 
 class _Server:

@@ -171,7 +171,7 @@ class ClusterTimeline:
             raw.reverse()
         else:
             raw = await client.xrange(key, f"({after}-0", f"({before}-0", count=limit)
-        return [rows.read_event(int(place[:-2]), fields[b"r"]) for place, fields in raw]
+        return [rows.read_event(int(place[:-2]), row) for place, (_, row) in raw]
 
     # Sessions
 
