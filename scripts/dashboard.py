@@ -118,6 +118,28 @@ ROWS = [
                 bounds=(300, 900),
             ),
             Panel("Agents online · 在线客服", {"agents": gauge("agents", "sum")}),
+            Panel(
+                "Backlog alarms · 积压告警",
+                {"{{name}}": f"max by (name) ({gauge('alarm')})"},
+                width=6,
+            ),
+            Panel(
+                "Undelivered to agents · 未送达客服",
+                {"conversations": gauge("undelivered_conversations", "max")},
+                bounds=(1, 10),
+                width=6,
+            ),
+            Panel(
+                "Webhook · 待推送",
+                {"wait": gauge("webhook_waiting", "max"), "given up": gauge("webhook_parked", "max")},
+                width=6,
+            ),
+            Panel(
+                "Webhook, attempts a second · 每秒推送",
+                {"{{outcome}}": per_second("webhook_attempts_total", by="outcome")},
+                stacked=True,
+                width=6,
+            ),
         ],
     ),
     Row(
@@ -167,7 +189,14 @@ ROWS = [
                 "Archived a second · 每秒归档",
                 {"{{instance}}": per_second("relayed_events_total", by="instance")},
             ),
-            Panel("Free disk · 剩余磁盘", {"{{instance}}": gauge("disk_free_bytes")}, "bytes"),
+            Panel("Free disk · 剩余磁盘", {"{{instance}}": gauge("disk_free_bytes")}, "bytes", width=12),
+            Panel(
+                "Relay lag, seconds · 归档落后（秒）",
+                {"{{instance}}": gauge("relay_lag_seconds")},
+                "s",
+                bounds=(60, 300),
+                width=12,
+            ),
         ],
     ),
     Row(
@@ -178,6 +207,12 @@ ROWS = [
             Panel(
                 "Items of a call to Redis · 每次 Redis 调用的条数",
                 {"mean": f"{per_second('redis_batch_sum')} / {per_second('redis_batch_count')}"},
+            ),
+            Panel(
+                "Memory of Redis · Redis 内存",
+                {"used": gauge("redis_used_bytes", "max"), "limit": gauge("redis_limit_bytes", "max")},
+                "bytes",
+                width=24,
             ),
         ],
         height=6,
