@@ -34,7 +34,7 @@ async def test_events_come_to_every_node_in_one_order(pair: list[ClusterNode]) -
     await there.send(agent, 1, "hi", found)
     for n in range(2, 40):
         await asyncio.gather(here.send(session, n, f"h{n}"), there.send(agent, n, f"t{n}", found))
-    await until(lambda: len(here.told()) == 79, "all are told")
+    await until(lambda: len(here.told()) == 79 and found.durable == 79, "all are told")
     told = await here.texts(first.conversation)
     assert told[:3] == ["conversation.opened", "hello", "hi"]
     assert told == await there.texts(found)

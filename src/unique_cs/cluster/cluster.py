@@ -80,7 +80,6 @@ class Cluster:
         self.on_lost: Callable[[], None] = lambda: None
         self.ready = asyncio.Event()
         self._away_since: float | None = None
-        self._epoch = ""
         self._restarted = asyncio.Event()
         self._registered = False
 
@@ -197,10 +196,9 @@ class Cluster:
         if self.generation is not None:
             self._lose("another numbering is open")
         client, keys = self._shard.client, Keys(generation.counter)
-        self._epoch = self._epoch or await self.cold.fact("epoch", token_hex(4))
         self.memory.position = await log.newest(client, keys)
         listed = await client.hgetall(keys.index)
-        self.timeline.open(generation.counter, f"{self._epoch}.{generation.counter}")
+        self.timeline.open(generation.counter, (await client.get(keys.epoch)).decode())
         self.committer.journalled = 0
         self.generation = generation
         metrics.generation.set(generation.counter)

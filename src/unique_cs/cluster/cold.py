@@ -85,10 +85,10 @@ class Cold:
         """The counter of the generation that the cold tier takes rows of."""
         return int(await self.fact(GENERATION, "0"))
 
-    async def raise_generation(self, known: int) -> bool:
-        """Let `known` + 1 be the generation, unless another node raised it meanwhile."""
+    async def raise_generation(self, known: int, counter: int) -> bool:
+        """Let `counter` follow `known` as the generation, unless another node raised it meanwhile."""
         mine = (installation.c.name == GENERATION) & (installation.c.value == str(known))
-        statement = update(installation).where(mine).values(value=str(known + 1))
+        statement = update(installation).where(mine).values(value=str(counter))
         done = await self._database.write(lambda connection: connection.execute(statement).rowcount)
         return bool(done)
 

@@ -3,6 +3,7 @@
 | key | type | holds |
 |---|---|---|
 | gen | string | generation: counter and `run_id` of the server it was opened on |
+| epoch | string | random name of the numbering, which clients see |
 | head | string | place of the newest record in the log |
 | archived | string | place up to which the cold tier has the log |
 | log | stream | records, at `place-0`, for every node and for the relay |
@@ -35,6 +36,7 @@ class Keys:
     def __init__(self, counter: int) -> None:
         self.prefix: Final = f"{TAG}:{counter}:"
         self.log: Final = f"{self.prefix}log"
+        self.epoch: Final = f"{self.prefix}epoch"
         self.head: Final = f"{self.prefix}head"
         self.archived: Final = f"{self.prefix}archived"
         self.index: Final = f"{self.prefix}i"

@@ -9,6 +9,7 @@ that nobody knows becomes a private event without meaning, so those above it sta
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
+from secrets import token_hex
 from typing import Final
 
 import msgspec
@@ -90,13 +91,16 @@ class Recovery:
     async def run(self, journals: Iterable[str], still_mine: Callable[[], bool]) -> Generation | None:
         """Open the next generation; None where another node was first. `journals` are those to wait for."""
         known = await self._cold.generation()
-        if not await self._cold.raise_generation(known):
+        await self._gather(set(journals))
+        # A database that was restored may know less than the journals: their places stay below the new ones.
+        highest = max((each.place >> PLACES for each in await self._in_journals()), default=0)
+        counter = max(known, highest) + 1
+        if not await self._cold.raise_generation(known, counter):
             return None
-        generation = Generation(known + 1, self._run_id)
+        generation = Generation(counter, self._run_id)
         if not await self._client.eval(_CLOSE, 2, GENERATION, OPENING, generation.counter):
             return None
         archived = await self._archive.cursor()
-        await self._gather(set(journals))
         records = await self._records(known, archived)
         await self._begin(generation)
         gaps = await self._put_back(generation, records)
@@ -125,13 +129,16 @@ class Recovery:
 
     async def _records(self, known: int, archived: int) -> list[Record]:
         """What is not archived: out of the journals, and of the old log as far as the server has it."""
-        found: list[Record] = []
-        for part in await self._client.lrange(f"{self._offered}:rows", 0, -1):
-            found += log.decode(part)
+        found = await self._in_journals()
         # Also what attempts put back that did not come to their end.
         for counter in range(archived >> PLACES, known + 1):
             found += await self._left_in_redis(Keys(counter), archived)
         return [each for each in found if each.place > archived]
+
+    async def _in_journals(self) -> list[Record]:
+        """The rows that were offered."""
+        offered = await self._client.lrange(f"{self._offered}:rows", 0, -1)
+        return [record for part in offered for record in log.decode(part)]
 
     async def _left_in_redis(self, keys: Keys, archived: int) -> list[Record]:
         found: list[Record] = []
@@ -146,6 +153,8 @@ class Recovery:
     async def _begin(self, generation: Generation) -> None:
         """An empty numbering with the index of what is not resolved."""
         keys = Keys(generation.counter)
+        # Random, for a database that was restored knows nothing of the generations after its backup.
+        await self._client.set(keys.epoch, token_hex(6))
         await self._client.set(keys.head, first_place(generation.counter))
         listed = {
             str(number): rows.index_fields(*fields) for number, *fields in await self._cold.unresolved()
