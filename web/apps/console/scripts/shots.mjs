@@ -75,6 +75,16 @@ const SCENES = {
     await page.waitForTimeout(300);
     await shot('lost');
   },
+  async backlog({ page, shot, server, open }) {
+    await open('5000');
+    server.send({ type: 'signal', name: 'backlog', data: { alarm: 'oldest_wait', raised: true, value: 612, threshold: 600, since: 1 } });
+    await page.waitForSelector('[data-tone=warn]');
+    await page.waitForTimeout(300);
+    await shot('backlog');
+    await page.click('[data-tone=warn] button >> nth=0');
+    await page.waitForTimeout(300);
+    await shot('backlog-shown');
+  },
   async palette({ page, shot, open }) {
     await open('5000');
     await page.keyboard.press('Control+KeyK');

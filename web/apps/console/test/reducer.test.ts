@@ -147,3 +147,23 @@ describe('signals', () => {
     expect(run([typing(true), { type: 'link', status: { state: 'reconnecting' } }]).presence).toEqual({});
   });
 });
+
+describe('what piles up', () => {
+  const told = (alarm: string, raised: boolean, since = 1): Action => ({
+    type: 'signal',
+    now: NOON,
+    signal: { type: 'signal', name: 'backlog', data: { alarm, raised, value: 57, threshold: 50, since } },
+  });
+
+  it('is known until it is over', () => {
+    const state = run([told('waiting', true), told('relay_lag', true), told('waiting', false)]);
+    expect(Object.keys(state.backlog)).toEqual(['relay_lag']);
+    expect(run([told('relay_lag', false), told('relay_lag', false)], state).backlog).toEqual({});
+  });
+
+  it('is forgotten with the connection: what lasts is told anew', () => {
+    const state = run([told('waiting', true), { type: 'link', status: { state: 'online' } }]);
+    expect(Object.keys(state.backlog)).toEqual(['waiting']);
+    expect(run([{ type: 'link', status: { state: 'reconnecting' } }], state).backlog).toEqual({});
+  });
+});

@@ -110,7 +110,7 @@ export type TimelineEvent =
   | ConversationLabelled
   | ConversationRated;
 
-export type SignalName = 'typing' | 'read' | 'delivered' | 'presence' | 'queue' | 'page';
+export type SignalName = 'typing' | 'read' | 'delivered' | 'presence' | 'queue' | 'backlog' | 'page';
 
 export interface Visit {
   readonly url: string;
@@ -124,7 +124,17 @@ export type SignalFrame =
   | SignalOf<'read' | 'delivered', { readonly seq: number }>
   | SignalOf<'presence', { readonly state?: string; readonly online?: boolean }>
   | SignalOf<'page', Visit>
-  | { readonly type: 'signal'; readonly name: 'queue'; readonly data: { readonly inbox: string; readonly waiting: number } };
+  | { readonly type: 'signal'; readonly name: 'queue'; readonly data: { readonly inbox: string; readonly waiting: number } }
+  | { readonly type: 'signal'; readonly name: 'backlog'; readonly data: Backlog };
+
+/** Something piles up, or no longer does: then `raised` is false. */
+export interface Backlog {
+  readonly alarm: string;
+  readonly raised: boolean;
+  readonly value: number;
+  readonly threshold: number;
+  readonly since: number;
+}
 
 export interface SignalOf<Name extends string, Data> {
   readonly type: 'signal';

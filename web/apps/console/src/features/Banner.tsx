@@ -1,4 +1,4 @@
-import { Check, CloudOff, LoaderCircle, MonitorUp, TriangleAlert, X } from 'lucide-react';
+import { Check, CloudOff, Inbox, LoaderCircle, MonitorUp, TriangleAlert, X } from 'lucide-react';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Status } from '@unique-cs/client';
 import { useT } from '../i18n';
@@ -48,8 +48,8 @@ function usePatience(waiting: boolean): boolean {
   return waiting && over;
 }
 
-/** Says within two seconds that the connection is lost, and what happens next. */
-export function Banner() {
+/** Says within two seconds that the connection is lost, and what happens next; while it holds, what piles up. */
+export function Banner({ onWaiting }: { onWaiting: () => void }) {
   const link = useDeskState((state) => state.link);
   const slow = usePatience(link.state === 'connecting');
   const browserOnline = useBrowserOnline();
@@ -58,7 +58,7 @@ export function Banner() {
   if (!browserOnline) return <Offline />;
   if (link.state === 'reconnecting') return <Reconnecting link={link} />;
   if (slow) return <Connecting />;
-  return back ? <Back /> : null;
+  return back ? <Back /> : <Backlog onWaiting={onWaiting} />;
 }
 
 /** True for a moment after a lost connection has come back. */
@@ -93,6 +93,39 @@ function Strip({ tone, icon, children, action }: { tone: 'warn' | 'danger' | 'ca
       <p>{children}</p>
       {action}
     </div>
+  );
+}
+
+const ALARMS = ['waiting', 'oldest_wait', 'undelivered', 'relay_lag', 'redis_memory'] as const;
+
+/** The first thing that piles up, until it is over or was put away. */
+function Backlog({ onWaiting }: { onWaiting: () => void }) {
+  const t = useT();
+  const backlog = useDeskState((state) => state.backlog);
+  const queue = useDeskState((state) => state.queue);
+  const [away, setAway] = useState<readonly string[]>([]);
+  const keyOf = (alarm: string) => `${alarm}:${backlog[alarm]?.since}`;
+  const alarm = ALARMS.find((name) => backlog[name] && !away.includes(keyOf(name)));
+  const told = alarm && backlog[alarm];
+  if (!alarm || !told) return null;
+  const waiting = Object.values(queue).reduce((sum, each) => sum + each, 0);
+  const counts = { waiting: waiting || told.value, oldest_wait: Math.round(told.threshold / 60), undelivered: told.value };
+  const count = alarm in counts ? counts[alarm as keyof typeof counts] : 0;
+  return (
+    <Strip
+      tone="warn"
+      icon={<Inbox size={16} />}
+      action={
+        <>
+          {alarm in counts && <Button size="small" onClick={onWaiting}>{t('backlog.show')}</Button>}
+          <IconButton label={t('command.close')} onClick={() => setAway([...away, keyOf(alarm)])}>
+            <X size={15} />
+          </IconButton>
+        </>
+      }
+    >
+      {t(`backlog.${alarm}`, { count })}
+    </Strip>
   );
 }
 

@@ -64,7 +64,7 @@ function useCommands({ listed, open, composer, toggleContact, showPalette, back 
   };
   const view = (name: Listed['view']) => () => {
     listed.setView(name);
-    if (!open) go({ page: 'desk', conversation: null });
+    if (!open || matchMedia(PHONE).matches) go({ page: 'desk', conversation: null });
   };
   const take = () => {
     const { me } = desk.store.get();
@@ -128,7 +128,7 @@ export function Workspace() {
   return (
     <div className={css.app} data-page={route.page} data-open={open !== null || undefined} data-aside={(aside && !drawer && open !== null) || undefined}>
       {open && <SkipLink />}
-      <Banner />
+      <Banner onWaiting={commands.waiting} />
       <Rail page={route.page} onPalette={commands.palette} />
       {route.page === 'settings' ? (
         <Suspense fallback={<main className={css.thread} aria-busy="true" />}>

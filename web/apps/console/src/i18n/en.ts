@@ -195,6 +195,13 @@ export const en = {
   'connection.reload': 'Reload',
   'connection.back': 'Connected again',
 
+  'backlog.waiting': { one: '{count} customer is waiting.', other: '{count} customers are waiting.' },
+  'backlog.oldest_wait': { one: 'A customer has waited over {count} minute.', other: 'A customer has waited over {count} minutes.' },
+  'backlog.undelivered': { one: '{count} conversation has reached nobody on the team.', other: '{count} conversations have reached nobody on the team.' },
+  'backlog.show': 'Show',
+  'backlog.relay_lag': 'The archive is behind. Chat goes on; lists and search may be out of date.',
+  'backlog.redis_memory': 'The server is short of memory. Tell whoever runs it.',
+
   'command.label': 'Find conversations and actions',
   'command.hint': 'Find a conversation or an action…',
   'command.actions': 'Actions',

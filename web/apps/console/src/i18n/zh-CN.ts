@@ -194,6 +194,13 @@ export const zhCN: Dictionary<Key> = {
   'connection.replaced.action': '在此使用',
   'connection.refused': '服务器已关闭此连接并要求不再重连。请刷新页面；若仍出现，请联系账号所有者。',
   'connection.reload': '刷新',
+  'backlog.waiting': '有 {count} 位客户正在等待接待。',
+  'backlog.oldest_wait': '有客户已等待超过 {count} 分钟。',
+  'backlog.undelivered': '有 {count} 个会话的消息尚未送达任何客服。',
+  'backlog.show': '查看',
+  'backlog.relay_lag': '归档有延迟。聊天不受影响，列表和搜索可能不是最新。',
+  'backlog.redis_memory': '服务器内存不足，请告知管理员。',
+
   'connection.back': '已恢复连接',
 
   'command.label': '查找会话与操作',

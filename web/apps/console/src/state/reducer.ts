@@ -107,7 +107,7 @@ function withPage(state: State, signal: Extract<SignalFrame, { name: 'page' }>):
 
 /** A signal of a contact shows that it is there; only `presence` says that it has gone. */
 function withPresence(state: State, signal: SignalFrame): State {
-  if (signal.name === 'queue' || signal.actor?.kind !== 'contact') return state;
+  if (signal.name === 'queue' || signal.name === 'backlog' || signal.actor?.kind !== 'contact') return state;
   const online = signal.name === 'presence' ? (signal.data.online ?? signal.data.state === 'online') : true;
   if (state.presence[signal.actor.id] === online) return state;
   return { ...state, presence: { ...state.presence, [signal.actor.id]: online } };
@@ -129,6 +129,10 @@ function withSignal(before: State, signal: SignalFrame, now: number): State {
       return withPage(state, signal);
     case 'queue':
       return { ...state, queue: { ...state.queue, [signal.data.inbox]: signal.data.waiting } };
+    case 'backlog': {
+      const { [signal.data.alarm]: _, ...others } = state.backlog;
+      return { ...state, backlog: signal.data.raised ? { ...others, [signal.data.alarm]: signal.data } : others };
+    }
     default:
       return state;
   }
@@ -166,8 +170,8 @@ export function reduce(state: State, action: Action): State {
     case 'people':
       return withPeople(state, action.agents ?? state.agents, action.inboxes ?? state.inboxes);
     case 'link':
-      // Who came and went while we were away is unknown.
-      return { ...state, link: action.status, presence: action.status.state === 'online' ? state.presence : {} };
+      // Who came and went while we were away is unknown, and what is over; what lasts is told anew.
+      return action.status.state === 'online' ? { ...state, link: action.status } : { ...state, link: action.status, presence: {}, backlog: {} };
     case 'notice':
       return { ...state, notice: action.notice };
     case 'untouched':

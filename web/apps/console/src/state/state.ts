@@ -1,4 +1,4 @@
-import type { LocalMessage, Status as LinkStatus } from '@unique-cs/client';
+import type { Backlog, LocalMessage, Status as LinkStatus } from '@unique-cs/client';
 import type { Params } from '@unique-cs/design';
 import type { Key } from '../i18n/en';
 import type { Agent, Conversation, Inbox, Status, TimelineEvent } from '../model';
@@ -65,6 +65,8 @@ export interface State {
   presence: Readonly<Record<string, boolean>>;
   /** How many wait in each inbox, from the queue signal. */
   queue: Readonly<Record<string, number>>;
+  /** What piles up, by the name of its alarm. */
+  backlog: Readonly<Record<string, Backlog>>;
   notice: Notice | null;
 }
 
@@ -82,6 +84,7 @@ export function initialState(me: Agent): State {
     typists: [],
     presence: {},
     queue: {},
+    backlog: {},
     notice: null,
   };
 }
