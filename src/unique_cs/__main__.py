@@ -27,7 +27,8 @@ usage: unique-cs COMMAND
                 give an agent a new random password and print it; then restart the server
   migrate       bring the database to this version's schema (serve does so too when it starts)
   move --from sqlite --to mysql
-                take the embedded archive to the database at UNIQUE_CS_DATABASE_URL
+                take the embedded archive to the database at UNIQUE_CS_DATABASE_URL,
+                and put there what several nodes need to go on
   new-epoch     after a backup was restored: let clients that are ahead of it read everything again
   sm-key        print the fingerprint by which clients of unique-cs.v1+sm know this server
   version       print the version

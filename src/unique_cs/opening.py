@@ -8,13 +8,11 @@ from unique_cs.config import PREFIX, Settings
 from unique_cs.errors import SettingsError
 from unique_cs.node import Tiers
 from unique_cs.ports import Clock
-from unique_cs.storage import keys
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.hot import Hot
-from unique_cs.storage.move import is_moved
 from unique_cs.storage.sql import Database
-from unique_cs.storage.stores import bind, open_cold, open_hot
+from unique_cs.storage.stores import bind, open_cold, open_hot, share
 
 
 class SystemClock:
@@ -49,10 +47,7 @@ async def _open_cluster(settings: Settings, hot: Hot, database: Database, clock:
     # A process alone has no use for the driver, and starts sooner without it.
     from unique_cs.cluster.tiers import ClusterTiers  # noqa: PLC0415
 
-    if hot.scan(b"l", keys.after(b"l"), 1) and not await is_moved(database, hot):
-        raise SettingsError(
-            f"{settings.data_dir} holds an installation of one process; take it along with unique-cs move"
-        )
+    await share(hot, database)
     machine = os.environ.get("POD_IP") or socket.gethostname()
     place = f"{machine}:{settings.data_dir.resolve()}"
     archive = SqlArchive(database)

@@ -12,12 +12,15 @@ from unique_cs.node import Node
 from unique_cs.opening import SystemClock
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.embedded import Embedded
+from unique_cs.storage.hand_over import hand_over
+from unique_cs.storage.hot import Hot
 from unique_cs.storage.installation import renew_epoch
 from unique_cs.storage.move import is_moved, move
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.schema import HEAD
 from unique_cs.storage.sql import Database
-from unique_cs.storage.stores import archive_file, bind, open_cold, open_hot
+from unique_cs.storage.stores import GENERATION, archive_file, bind, fact_of, open_cold, open_hot
+from unique_cs.watching import Watching
 
 
 async def reset_password(settings: Settings, email: str) -> str:
@@ -57,31 +60,53 @@ async def migrate(settings: Settings) -> str:
 
 
 async def move_to_mysql(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Take the installation in the data folder to the database of the settings. The server must not run."""
+    """Take the installation in the data folder to the database, where several nodes may go on with it.
+
+    Where it is there already, so is what was added since. The server must not run.
+    """
     if not settings.database_url:
         raise SettingsError(f"{PREFIX}DATABASE_URL has to say where to")
-    _check_installation(settings)
+    if not (settings.data_dir / "hot").exists():
+        raise SettingsError(f"{PREFIX}DATA_DIR {settings.data_dir} holds no installation")
     target = await open_cold(settings.data_dir, settings.database_url)
+    hot = open_hot(settings.data_dir)
     try:
-        source = await open_cold(settings.data_dir, "")
-        try:
-            await _move(settings, source, target, tell)
-        finally:
-            await source.close()
+        if await is_moved(target, hot):
+            await _archive(settings, target, hot, tell)
+            # It only ends what was begun: of a source nothing is read any more.
+            await move(target, target, hot, tell)
+        else:
+            await _move_from_sqlite(settings, target, hot, tell)
+        if not await fact_of(target, GENERATION):
+            await hand_over(target, hot, tell)
     finally:
+        hot.close()
         await target.close()
 
 
-async def _move(settings: Settings, source: Database, target: Database, tell: Callable[[str], None]) -> None:
-    node = Node(Embedded(open_hot(settings.data_dir), SqlArchive(source), SystemClock()), SystemClock())
+async def _move_from_sqlite(
+    settings: Settings, target: Database, hot: Hot, tell: Callable[[str], None]
+) -> None:
+    _check_installation(settings)
+    source = await open_cold(settings.data_dir, "")
     try:
-        if not await is_moved(target, node.hot):
-            await bind(node.hot, source)
-            await node.relay.move_all()
-            tell("the hot tier is archived")
-        await move(source, target, node.hot, tell)
+        await bind(hot, source)
+        await _archive(settings, source, hot, tell)
+        await move(source, target, hot, tell)
     finally:
-        await node.close()
+        await source.close()
+
+
+async def _archive(settings: Settings, database: Database, hot: Hot, tell: Callable[[str], None]) -> None:
+    """Let the database have all that the hot tier has, unless a cluster went on with it."""
+    if await fact_of(database, GENERATION):
+        return
+    node = Node(Embedded(hot, SqlArchive(database), SystemClock()), SystemClock())
+    watching = Watching(settings, database, node)
+    await node.relay.move_all()
+    await watching.close()
+    node.group.close()
+    tell("the hot tier is archived")
 
 
 def _check_installation(settings: Settings) -> None:

@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.mariadb import MariaDb
+from unique_cs.domain.alarms import Alarm
+from unique_cs.domain.outbox import delivery
 from unique_cs.errors import SettingsError, StorageUnavailable, UniqueCsError
 from unique_cs.ports import (
     Agent,
@@ -25,6 +27,7 @@ from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.hot_memory import MemoryHot
 from unique_cs.storage.move import move
 from unique_cs.storage.mysql import MySqlDatabase
+from unique_cs.storage.outbox import SqlOutbox
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.sql import Database
 from unique_cs.storage.sqlite import SqliteDatabase
@@ -74,6 +77,9 @@ async def town(tmp_path: Path, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch
     await records.first_start(OWNER, INBOX)
     await records.add_login(LOGIN)
     await SqlArchive(made.source).store(7, events(1, 501), [ROW], [ANN])
+    await SqlOutbox(made.source).tell(
+        Alarm("waiting", True, 9, 5, 1), delivery(7, 1, "a", "alarm.raised", 9, b"{}")
+    )
     yield made
     await made.source.close()
     await made.target.close()
@@ -93,6 +99,8 @@ async def contents(database: Database) -> list[object]:
         pages,
         found,
         await archive.cursor(),
+        await SqlOutbox(database).due(10),
+        await SqlOutbox(database).alarms(),
     ]
 
 
@@ -114,7 +122,7 @@ async def test_again_it_changes_nothing(town: Town) -> None:
     assert await contents(town.target) == before
 
 
-@pytest.mark.parametrize("writes", range(1, 19))
+@pytest.mark.parametrize("writes", range(1, 20))
 async def test_after_a_failure_it_goes_on(town: Town, monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
     """Whatever write failed, the source stays the installation's until all is done."""
     left = writes

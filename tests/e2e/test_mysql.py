@@ -14,11 +14,11 @@ from unique_cs.client import Connected, Sent
 from unique_cs.storage.schema import HEAD
 
 
-async def command(data: Path, url: str, *arguments: str) -> tuple[int, str]:
+async def command(data: Path, url: str, *arguments: str, **settings: str) -> tuple[int, str]:
     """Run unique-cs over a data folder and a database; return its status and what it printed."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("UNIQUE_CS_")}
     environ |= {"UNIQUE_CS_DATA_DIR": str(data), "UNIQUE_CS_DATABASE_URL": url}
-    environ |= {f"UNIQUE_CS_{name}_PORT": "0" for name in ("HTTP", "GRPC", "MQTT")}
+    environ |= {f"UNIQUE_CS_{name}_PORT": "0" for name in ("HTTP", "GRPC", "MQTT")} | settings
     program = [sys.executable, "-m", "unique_cs", *arguments]
     process = await asyncio.create_subprocess_exec(
         *program, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

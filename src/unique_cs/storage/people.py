@@ -67,6 +67,13 @@ class EmbeddedContacts:
         return True
 
 
+def cursor_page(hot: Hot, start: bytes, limit: int) -> tuple[list[tuple[int, Cursor]], bytes]:
+    """At most `limit` (conversation, cursor) from a key on, over all conversations; and the next key."""
+    found = hot.scan(start, b"s", limit)
+    page = [(int.from_bytes(key[1:9], "big"), _read(key, row)) for key, row in found]
+    return page, found[-1][0] + b"\0" if found else start
+
+
 def _read(key: bytes, row: bytes) -> Cursor:
     read, delivered = rows.read_cursor(row)
     return Cursor(_KINDS[key[9:10]], str(keys.number_at(key)), read, delivered)

@@ -19,6 +19,12 @@ ID: Final = "id"
 MOVING: Final = "moving"
 """Fact of a database that `unique-cs move` has begun to fill and not finished: the source's id."""
 
+HANDED: Final = "handed"
+"""Fact of a database that several nodes may go on with: `unique-cs move` put there all that they need."""
+
+GENERATION: Final = "generation"
+"""Fact of a database that several nodes have gone on with: the counter of their numbering."""
+
 _BOUND: Final = "cold"
 _WANTED: Final = "cold_wanted"
 
@@ -59,8 +65,12 @@ async def bind(hot: Hot, database: Database) -> None:
     """
     if await fact_of(database, MOVING):
         raise SettingsError("the database is half filled by unique-cs move: run that again")
+    if await fact_of(database, GENERATION):
+        raise SettingsError("the database is a cluster's: set UNIQUE_CS_REDIS_URL, as its other nodes do")
     found, bound = await fact_of(database, ID), bound_to(hot)
     if bound and found == bound:
+        # From here on the hot tier knows more again than was handed over.
+        await database.write(lambda connection: put_fact(connection, HANDED, ""))
         return
     if bound or (not found and _is_used(hot) and not await _has_agents(database)):
         raise SettingsError(
@@ -73,6 +83,19 @@ async def bind(hot: Hot, database: Database) -> None:
     _store(hot, _WANTED, wanted)
     await database.write(lambda connection: put_fact(connection, ID, wanted))
     rebind(hot, wanted)
+
+
+async def share(hot: Hot, database: Database) -> None:
+    """Make sure that a node with this hot tier may go on with a database that others share.
+
+    Raises `SettingsError` where an installation of one process was not taken along completely.
+    """
+    if await fact_of(database, MOVING):
+        raise SettingsError("the database is half filled by unique-cs move: run that again")
+    found, bound = await fact_of(database, ID), bound_to(hot)
+    handed = await fact_of(database, GENERATION) or await fact_of(database, HANDED)
+    if (bound and bound != found) or (found and not handed):
+        raise SettingsError("this is an installation of one process: take it along with unique-cs move")
 
 
 def bound_to(hot: Hot) -> str:
