@@ -131,6 +131,9 @@ SERVER: Final[dict[str, ServerFrame]] = {
         "page", {"url": "https://shop.example/", "title": "Shop", "referrer": ""}, TALK, CONTACT
     ),
     "signal queue": frames.Signal("queue", {"inbox": "1", "waiting": 3}),
+    "signal backlog": frames.Signal(
+        "backlog", {"alarm": "waiting", "raised": True, "value": 57, "threshold": 50, "since": TIME}
+    ),
     "pong": frames.Pong(TIME),
     "error of a send, final": frames.ErrorFrame(Code.FORBIDDEN, "notes are for agents", n=1),
     "error of a send, held off": frames.ErrorFrame(
