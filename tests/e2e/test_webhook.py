@@ -1,13 +1,18 @@
 """A webhook's receiver hears of everything, though the server or the receiver was gone in between."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.farm import farming
+from tests.support.mariadb import MariaDb
 from tests.support.receiver import SECRET, Receiver, receiving
 from tests.support.world import World, answered, inhabited, running, until
 from unique_cs.bench.process import free_port
+
+ATTEMPTS = 'unique_cs_webhook_attempts_total{outcome="delivered"}'
 
 
 def settings(port: int, **more: str) -> dict[str, str]:
@@ -92,3 +97,23 @@ async def test_a_backlog_is_told_to_agents_and_to_the_webhook(tmp_path: Path) ->
         seen = [(await agent.until("signal", name="backlog"))["data"]["raised"] for _ in range(2)]
         assert seen == [True, False]
         assert [each.told["type"] for each in receiver.received] == ["alarm.raised", "alarm.over"]
+
+
+@pytest.mark.slow
+async def test_another_node_delivers_when_the_one_that_did_is_killed(
+    tmp_path: Path, mariadb: MariaDb
+) -> None:
+    """In a cluster one node has the lease; what it had not delivered, the next one does."""
+    async with receiving() as receiver:
+        more = {f"UNIQUE_CS_{name.upper()}": value for name, value in settings(receiver.port).items()}
+        async with farming(tmp_path, mariadb, 2, environ=more) as farm, inhabited(farm) as town:
+            await say(town, "one")
+            await until(lambda: texts(receiver) == ["one"], 30)
+            async with asyncio.timeout(10):
+                while sorted(tried := [(await node.metrics())[ATTEMPTS] for node in farm.nodes]) != [0, 2]:
+                    await asyncio.sleep(0.1)
+            receiver.answers = [503] * 3
+            await say(town, "two", "three")
+            await farm.nodes[tried.index(max(tried))].kill()
+            await until(lambda: len(texts(receiver)) == 3, 60)
+            assert texts(receiver) == ["one", "two", "three"]

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -39,7 +39,15 @@ backend nodes
 class Farm(Target):
     """`url` is the balancer's. The nodes, Redis and MariaDB are there to be hurt."""
 
-    def __init__(self, folder: Path, redis: RedisServer, mariadb: MariaDb, url: str, count: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        redis: RedisServer,
+        mariadb: MariaDb,
+        url: str,
+        count: int,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__("127.0.0.1", free_port())
         self.redis = redis
         self.mariadb = mariadb
@@ -47,6 +55,7 @@ class Farm(Target):
             "UNIQUE_CS_REDIS_URL": redis.url,
             "UNIQUE_CS_DATABASE_URL": url,
             "UNIQUE_CS_RATE_LIMITS": "off",
+            **(more or {}),
         }
         self.nodes = [ServerProcess(folder / f"node-{each}", environ=environ) for each in range(count)]
 
@@ -95,12 +104,18 @@ def balanced(folder: Path, farm: Farm) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def farming(folder: Path, mariadb: MariaDb, count: int, *redis_options: str) -> AsyncIterator[Farm]:
-    """A cluster that serves; its MariaDB is the session's or the test's own."""
+async def farming(
+    folder: Path,
+    mariadb: MariaDb,
+    count: int,
+    *redis_options: str,
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Farm]:
+    """A cluster that serves, with settings `environ`; its MariaDB is the session's or the test's own."""
     options = redis_options or ("--appendonly", "yes", "--appendfsync", "always")
     redis = RedisServer(folder / "redis", *options)
     redis.start()
-    farm = Farm(folder, redis, mariadb, mariadb.new_database(), count)
+    farm = Farm(folder, redis, mariadb, mariadb.new_database(), count, environ)
     try:
         with balanced(folder, farm):
             await farm.start()
