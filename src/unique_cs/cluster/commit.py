@@ -6,7 +6,7 @@ placed in the log is put into this node's journal and flushed before anybody is 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from importlib.resources import files
 from secrets import token_hex
 from typing import Any, Final, NamedTuple
@@ -57,29 +57,48 @@ class Answer(NamedTuple):
 
 
 class Item:
-    """One line of a batch.
+    """One line of a batch; as it is, one of which nobody wants to hear.
 
     `answered` is called once for each try with the script's answer; a coroutine returned by it is awaited,
     and then the item is tried again, before everything that came after it. `unknown` is called instead where
-    the outcome can't be known any more. `record` makes the journal's row from the answer.
+    the outcome can't be known any more. `record` makes the journal's row, if there is one, from the answer.
     """
 
-    __slots__ = ("answered", "record", "session", "unknown", "words")
+    __slots__ = ("session", "words")
 
-    def __init__(
-        self,
-        words: Sequence[Word],
-        answered: Callable[[Answer], Prepare | None],
-        unknown: Callable[[], None],
-        *,
-        session: str = "",
-        record: Callable[[Answer], bytes] | None = None,
-    ) -> None:
+    def __init__(self, words: Sequence[Word], session: str = "") -> None:
         self.words = words
-        self.answered = answered
-        self.unknown = unknown
         self.session = session
-        self.record = record
+
+    def answered(self, answer: Answer) -> Prepare | None:
+        """The script's answer."""
+
+    def unknown(self) -> None:
+        """There will be none."""
+
+    def record(self, answer: Answer) -> bytes | None:
+        """What the journal keeps."""
+
+
+class Question(Item):
+    """An item that keeps nothing in the journal; `future` is its answer."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, words: Sequence[Word], session: str = "") -> None:
+        super().__init__(words, session)
+        self.future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answer: Answer) -> Prepare | None:
+        """Tell whoever asks."""
+        if not self.future.done():
+            self.future.set_result(list(answer))
+        return None
+
+    def unknown(self) -> None:
+        """Tell that it can't be known."""
+        if not self.future.done():
+            self.future.set_exception(OutcomeUnknown())
 
 
 class Committer:
@@ -145,6 +164,7 @@ class Committer:
         again: list[Item] = []
         waits: list[Prepare] = []
         held: set[str] = set()
+        last = 0
         for item, answer in zip(batch, answers, strict=True):
             if answer.code == "order" and item.session in held:
                 again.append(item)
@@ -154,14 +174,14 @@ class Committer:
                 waits.append(wait)
                 again.append(item)
                 held.add(item.session)
-            elif answer.code == "ok" and item.record is not None and answer.place:
-                self._keep(answer.place, item.record(answer))
-        self._queue.extendleft(reversed(again))
-        await asyncio.gather(*waits)
-
-    def _keep(self, place: int, row: bytes) -> None:
-        self._journal.put(JOURNAL + place.to_bytes(8, "big"), row)
-        self._journal.then(lambda: self._kept(place))
+            elif answer.code == "ok" and (row := item.record(answer)) is not None:
+                last = answer.place
+                self._journal.put(JOURNAL + last.to_bytes(8, "big"), row)
+        if last:
+            self._journal.then(lambda: self._kept(last))
+        if again:
+            self._queue.extendleft(reversed(again))
+            await asyncio.gather(*waits)
 
     async def keep(self, record: Record) -> None:
         """Put a step that another process made into this journal; flushed on return."""
@@ -197,20 +217,10 @@ class Committer:
 
     async def ask(self, words: Sequence[Word], session: str = "") -> list[Any]:
         """Run one item that keeps nothing in the journal; return the script's whole answer."""
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-
-        def unknown() -> None:
-            if not future.done():
-                future.set_exception(OutcomeUnknown())
-
-        def answered(answer: Answer) -> None:
-            if not future.done():
-                future.set_result(list(answer))
-
-        self.submit(Item(words, answered, unknown, session=session))
-        return await future
+        question = Question(words, session)
+        self.submit(question)
+        return await question.future
 
 
 def _answer(raw: list[Any]) -> Answer:
-    code = raw[0].decode() if isinstance(raw[0], bytes) else str(raw[0])
-    return Answer(code, *(int(each) for each in raw[1:]))
+    return Answer(raw[0].decode(), *raw[1:])

@@ -33,8 +33,8 @@ def append(
     c: int,
     n: int,
     origin: str,
-) -> list[Word]:
-    """Events that one action makes."""
+) -> tuple[list[Word], Event]:
+    """Events that one action makes; returned with the last of them, which has no place yet."""
     contact = conversation.contact.id
     if is_plain(drafts):
         expectation: list[Word] = ["state", conversation.state_seq]
@@ -43,34 +43,25 @@ def append(
         expectation = ["head" if conversation.seq else "new", conversation.seq]
         after = list(_after(conversation, drafts, time))
     sender: list[Word] = [session.key.hex(), c, n] if session is not None else ["", 0, 0]
-    words = ["append", str(conversation.id), contact, *expectation, *sender, origin, *after, len(drafts)]
-    for number, (draft, event_id) in enumerate(zip(drafts, ids, strict=True)):
-        last = number == len(drafts) - 1
-        words += _event(conversation, actor, draft, event_id, time, session if last else None, n)
-    return words
+    words = ["append", conversation.id, contact, *expectation, *sender, origin, *after, len(drafts)]
+    for draft, event_id in zip(drafts, ids, strict=True):
+        event = Event(draft.name, conversation.wire_id, 0, str(event_id), time, actor, draft.data)
+        last = event_id == ids[-1]
+        words += _event(draft, event, session if last else None, n)
+    return words, event
 
 
-def _event(
-    conversation: Conversation,
-    actor: Actor,
-    draft: Draft,
-    event_id: int,
-    time: int,
-    session: Session | None,
-    n: int,
-) -> list[Word]:
-    name, data = draft
-    event = Event(name, conversation.wire_id, 0, str(event_id), time, actor, data)
+def _event(draft: Draft, event: Event, session: Session | None, n: int) -> tuple[Word, Word, Word]:
     # The script gives the place: it puts the number between the two halves of the row. Names and ids, which
     # come first, hold no quotes, so the first match is the field.
     before, _, after = _encode(event).partition(_SEQ)
     head = rows.event_row(
-        visibility(name, data),
+        visibility(draft.name, draft.data),
         session.key if session else rows.NO_SESSION,
         n if session else 0,
         before + b'"seq":',
     )
-    return [head, b"," + after, "0" if name == MESSAGE_CREATED else "1"]
+    return head, b"," + after, "0" if draft.name == MESSAGE_CREATED else "1"
 
 
 def _after(conversation: Conversation, drafts: Sequence[Draft], time: int) -> tuple[bytes, bytes]:

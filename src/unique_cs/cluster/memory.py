@@ -161,12 +161,10 @@ class Memory:
             # It was read with this event in it: whoever listens has it, only the sender waits.
             conversation = rows.read_state(record.id, record.state)
         stored = rows.read_event(record.seq, record.row)
-        frame = _frames.decode(stored.frame)
+        event = own.event if own is not None and own.event is not None else _read(stored.frame)
+        event.seq = record.seq
         if conversation.durable < record.seq:
-            _move(conversation, record, frame.time)
-        event = Event(
-            frame.name, frame.conversation, record.seq, frame.id, frame.time, frame.actor, frame.data
-        )
+            _move(conversation, record, event.time)
         entry = own or Entry(conversation, event, stored.frame, stored.visibility)
         entry.conversation, entry.event, entry.payload = conversation, event, stored.frame
         entry.visibility = stored.visibility
@@ -199,6 +197,11 @@ class Memory:
         if entry is not None:
             entry.session, entry.n = session, record.n
         return entry
+
+
+def _read(payload: bytes) -> Event:
+    frame = _frames.decode(payload)
+    return Event(frame.name, frame.conversation, 0, frame.id, frame.time, frame.actor, frame.data)
 
 
 def _move(conversation: Conversation, record: Record, time: int) -> None:

@@ -40,19 +40,7 @@ class ClusterContacts:
         entry = Entry(None, None, b"", 0)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry.settle = lambda result: _finish(future, result)
-        origin = self._memory.expect(entry)
-
-        def answered(answer: Answer) -> Prepare | None:
-            if answer.code != "ok":
-                self._memory.drop(origin)
-                _finish(future, UniqueCsError(Code.CONFLICT, "another contact has this identifier"))
-            return None
-
-        def record(answer: Answer) -> bytes:
-            row = rows.encode(contact)
-            return encode([Record(answer.place, log.CONTACT, contact.id, row=row)])
-
-        self._committer.submit(Item(items.contact(contact, origin), answered, _nothing, record=record))
+        self._committer.submit(_Contact(contact, self._memory, self._memory.expect(entry), future))
         await future
 
     async def cursors(self, conversation: Conversation) -> tuple[Cursor, ...]:
@@ -82,11 +70,31 @@ class ClusterContacts:
         moved, self._moved = self._moved, {}
         for (conversation, _, _), cursor in moved.items():
             words = items.cursor(conversation, cursor)
-            self._committer.submit(Item(words, lambda answer: None, _nothing))
+            # Nobody waits: a cursor that was not stored grows again.
+            self._committer.submit(Item(words))
 
 
-def _nothing() -> None:
-    """Memory tells whoever waits; a cursor that was not stored grows again."""
+class _Contact(Item):
+    """A contact that waits for its place; memory tells whoever waits for it."""
+
+    __slots__ = ("_contact", "_future", "_memory", "_origin")
+
+    def __init__(self, contact: Contact, memory: Memory, origin: str, future: "asyncio.Future[None]") -> None:
+        super().__init__(items.contact(contact, origin))
+        self._contact = contact
+        self._memory = memory
+        self._origin = origin
+        self._future = future
+
+    def answered(self, answer: Answer) -> Prepare | None:
+        if answer.code != "ok":
+            self._memory.drop(self._origin)
+            _finish(self._future, UniqueCsError(Code.CONFLICT, "another contact has this identifier"))
+        return None
+
+    def record(self, answer: Answer) -> bytes | None:
+        row = rows.encode(self._contact)
+        return encode([Record(answer.place, log.CONTACT, self._contact.id, row=row)])
 
 
 def _finish(future: "asyncio.Future[None]", result: object) -> None:

@@ -21,12 +21,25 @@ MAX_TRIES: Final = 32
 """How often a message is decided again before its connection has to come back."""
 
 
-class Append:
+class Append(Item):
     """Events that wait for their places.
 
     Refusals of the script: `conflict` (another node was first), `absent` (Redis does not hold the
     conversation), `fenced`, `gone` and `order` (the session is elsewhere, or must be opened again).
     """
+
+    __slots__ = (
+        "_actor",
+        "_count",
+        "_drafts",
+        "_entry",
+        "_ids",
+        "_instead",
+        "_origin",
+        "_time",
+        "_timeline",
+        "_tries",
+    )
 
     def __init__(
         self,
@@ -37,6 +50,8 @@ class Append:
         ids: Sequence[int],
         time: int,
     ) -> None:
+        session = entry.session
+        super().__init__((), session.key.hex() if session is not None else "")
         self._timeline = timeline
         self._entry = entry
         self._actor = actor
@@ -44,19 +59,19 @@ class Append:
         self._ids = ids
         self._time = time
         self._tries = 0
-        self._count = entry.session.c if entry.session is not None else 0
+        self._count = session.c if session is not None else 0
         self._origin = timeline.memory.expect(entry)
-        session = entry.session.key.hex() if entry.session is not None else ""
-        self.item = Item(self._words(), self._answered, _nothing, session=session, record=self._record)
+        self._instead: Item | None = None
+        self._say()
 
     @property
     def _conversation(self) -> Conversation:
         assert self._entry.conversation is not None
         return self._entry.conversation
 
-    def _words(self) -> Sequence[bytes | str | int]:
+    def _say(self) -> None:
         entry = self._entry
-        return items.append(
+        self.words, entry.event = items.append(
             self._conversation,
             self._actor,
             self._drafts,
@@ -68,7 +83,10 @@ class Append:
             self._origin,
         )
 
-    def _answered(self, answer: Answer) -> Prepare | None:
+    def answered(self, answer: Answer) -> Prepare | None:
+        """Decide again where another node was first."""
+        if self._instead is not None:
+            return self._instead.answered(answer)
         if answer.code == "ok":
             return None
         self._tries += 1
@@ -93,7 +111,7 @@ class Append:
             elif answer.code == "conflict":
                 self._cancel(UniqueCsError(Code.CONFLICT, "the conversation has changed meanwhile"))
                 return
-            self.item.words = self._words()
+            self._say()
         except (StorageUnavailable, OutcomeUnknown):
             # The cold tier is away, and the answer lies there: the client keeps it and sends it again.
             self._cancel(OutcomeUnknown())
@@ -130,19 +148,22 @@ class Append:
             self._cancel(error)
             return
         self._timeline.memory.drop(self._origin)
-        self._entry.conversation, self._entry.error = None, error
-        refusal = Refuse(self._timeline, self._entry, error)
-        self.item.words, self.item.answered = refusal.item.words, refusal.item.answered
-        self.item.record = refusal.item.record
+        entry = self._entry
+        entry.conversation, entry.event, entry.error = None, None, error
+        self._instead = Refuse(self._timeline, entry, error)
+        self.words = self._instead.words
 
     def _cancel(self, error: UniqueCsError) -> None:
         """Nothing is stored; an item that does nothing takes its turn."""
         self._give_up(error)
-        self.item.words, self.item.answered, self.item.record = ["skip"], _done, None
+        self._instead = Item(["skip"])
+        self.words = self._instead.words
 
-    def _record(self, answer: Answer) -> bytes:
+    def record(self, answer: Answer) -> bytes | None:
         """The journal keeps every event of the action, in one row at the place of the last."""
-        words, count = self.item.words, len(self._drafts)
+        if self._instead is not None:
+            return self._instead.record(answer)
+        words, count = self.words, len(self._drafts)
         parts = words[len(words) - 3 * count :]
         records: list[Record] = []
         for number in range(count):
@@ -168,40 +189,34 @@ class Append:
         )
 
     def _state(self) -> bytes:
-        state = self.item.words[9]
+        state = self.words[9]
         assert isinstance(state, bytes)
         return state
 
 
-class Refuse:
+class Refuse(Item):
     """The final error of a send, which waits for its place."""
 
+    __slots__ = ("_entry", "_origin", "_row", "_timeline")
+
     def __init__(self, timeline: "ClusterTimeline", entry: Entry, error: UniqueCsError) -> None:
-        assert entry.session is not None
+        session = entry.session
+        assert session is not None
+        row = rows.error_row(error.code, error.message)
+        origin = timeline.memory.expect(entry)
+        super().__init__(items.refuse(session, session.c, entry.n, origin, row), session.key.hex())
         self._timeline = timeline
         self._entry = entry
-        self._session = entry.session
-        self._row = rows.error_row(error.code, error.message)
-        self._origin = timeline.memory.expect(entry)
-        words = items.refuse(entry.session, entry.session.c, entry.n, self._origin, self._row)
-        key = entry.session.key.hex()
-        self.item = Item(words, self._answered, _nothing, session=key, record=self._record)
+        self._row = row
+        self._origin = origin
 
-    def _answered(self, answer: Answer) -> Prepare | None:
+    def answered(self, answer: Answer) -> Prepare | None:
+        """Tell where it got no place."""
         if answer.code != "ok":
             self._timeline.memory.drop(self._origin)
             self._timeline.give_up(self._entry, Replaced() if answer.code == "fenced" else OutcomeUnknown())
         return None
 
-    def _record(self, answer: Answer) -> bytes:
-        session, entry = self._session, self._entry
-        return encode([Record(answer.place, log.REFUSAL, key=session.key.hex(), n=entry.n, row=self._row)])
-
-
-def _nothing() -> None:
-    """Memory tells whoever waits."""
-
-
-def _done(answer: Answer) -> Prepare | None:
-    del answer
-    return None
+    def record(self, answer: Answer) -> bytes | None:
+        """The journal keeps it as it keeps events."""
+        return encode([Record(answer.place, log.REFUSAL, key=self.session, n=self._entry.n, row=self._row)])

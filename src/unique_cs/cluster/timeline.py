@@ -127,7 +127,7 @@ class ClusterTimeline:
             session.n = n
         if not conversation.seq:
             self._opening[int(conversation.contact.id)] = entry
-        self._committer.submit(Append(self, entry, actor, drafts, ids, time).item)
+        self._committer.submit(Append(self, entry, actor, drafts, ids, time))
         return entry
 
     def refuse(self, session: Session, n: int, error: UniqueCsError, sender: object) -> Entry:
@@ -141,7 +141,7 @@ class ClusterTimeline:
         """Ask for the refusal of a send whose number is taken."""
         entry = Entry(None, None, b"", 0)
         entry.session, entry.n, entry.sender, entry.error = session, n, sender, error
-        self._committer.submit(Refuse(self, entry, error).item)
+        self._committer.submit(Refuse(self, entry, error))
         return entry
 
     # Reading
@@ -303,7 +303,7 @@ class ClusterTimeline:
     def give_up(self, entry: Entry, error: UniqueCsError) -> None:
         """The entry got no place: tell its connection and whoever waits."""
         self._end_opening(entry)
-        entry.conversation, entry.error = None, error
+        entry.conversation, entry.event, entry.error = None, None, error
         self.subscriber([entry])
         settle(entry, error)
 
