@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from unique_cs.bench import attack, road_rows, rows
+from unique_cs.bench import attack, flood, road_rows, rows
 from unique_cs.bench.http import HttpError
 from unique_cs.bench.load import crowd
 from unique_cs.bench.peers import PeerError
@@ -28,8 +28,9 @@ from unique_cs.bench.process import (
     free_port,
 )
 from unique_cs.bench.report import Progress, Row, as_json, table
+from unique_cs.bench.returning import returning
 
-PARTS = ("idle", "roads", "attack", "messages", "pages")
+PARTS = ("idle", "roads", "attack", "messages", "pages", "overload")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--in-flight", type=int, default=32, help="sends of each without an answer, at full speed"
     )
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of each run of load")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=10.0,
+        help="length of each run of load; that of the overload is six times as long",
+    )
     parser.add_argument(
         "--messages", type=int, default=1_000_000, help="messages stored before pages are read"
     )
@@ -112,17 +118,31 @@ async def _run(args: argparse.Namespace) -> list[Row]:
 async def _own_server(parts: set[str], plan: rows.Plan) -> list[Row]:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
-    with tempfile.TemporaryDirectory(prefix="unique-cs-bench-") as folder:
-        data = Path(folder) / "data"
-        off = {"UNIQUE_CS_RATE_LIMITS": "off"}
-        server = ServerProcess(data, environ=off, core=cores[0], mqtt_port=free_port(), grpc_port=free_port())
-        try:
-            return await _all(server, parts, plan)
-        except (ServerError, PeerError, HttpError, OSError, TimeoutError):
-            print(server.tail(), file=sys.stderr)
-            raise
-        finally:
-            await server.stop()
+    found: list[Row] = []
+    runs = [(_all, {"UNIQUE_CS_RATE_LIMITS": "off"})]
+    if "overload" in parts:
+        runs.append((_overload, flood.ENVIRON))
+    for run, environ in runs:
+        with tempfile.TemporaryDirectory(prefix="unique-cs-bench-") as folder:
+            data, ports = Path(folder) / "data", (free_port(), free_port())
+            server = ServerProcess(
+                data, environ=environ, core=cores[0], mqtt_port=ports[0], grpc_port=ports[1]
+            )
+            try:
+                found += await run(server, parts, plan)
+            except (ServerError, PeerError, HttpError, OSError, TimeoutError):
+                print(server.tail(), file=sys.stderr)
+                raise
+            finally:
+                await server.stop()
+    return found
+
+
+async def _overload(server: ServerProcess, parts: set[str], plan: rows.Plan) -> list[Row]:
+    """By itself: only here the server is allowed to refuse."""
+    await server.start()
+    found = await flood.overload(server, flood.RUNS * plan.seconds, plan.progress)
+    return [*found, await returning(server, plan.progress)]
 
 
 async def _all(server: ServerProcess, parts: set[str], plan: rows.Plan) -> list[Row]:

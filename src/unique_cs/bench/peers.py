@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -15,10 +16,18 @@ _UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+_RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 
 
 class PeerError(Exception):
-    """The server closed the connection, or said what a well-behaved client never hears."""
+    """The server closed the connection, or said what a well-behaved client never hears.
+
+    `after` is when to come back, in seconds, where the server said so.
+    """
+
+    def __init__(self, message: str, after: float = 0.0) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 class Peer(asyncio.Protocol):
@@ -69,12 +78,17 @@ class Peer(asyncio.Protocol):
         if not end:
             return
         if not head.startswith(b"HTTP/1.1 101 "):
-            self.fail(PeerError(head.split(b"\r\n")[0].decode()))
+            found = _RETRY_AFTER.search(head)
+            self.fail(PeerError(head.split(b"\r\n")[0].decode(), float(found[1]) if found else 0.0))
             return
         self._buffer, self._feed = b"", self._talk
-        self.write(json_frame({"type": "connect", "token": self._token}))
+        self.write(json_frame(self.hello()))
         if rest:
             self._talk(rest)
+
+    def hello(self) -> dict[str, Any]:
+        """The first frame."""
+        return {"type": "connect", "token": self._token}
 
     def _talk(self, data: bytes) -> None:
         for payload in self._frames.feed(data):
@@ -87,7 +101,8 @@ class Peer(asyncio.Protocol):
         if frame["type"] == "connected" and not self.connected.done():
             self.connected.set_result(frame)
         elif frame["type"] in {"error", "close"}:
-            self.fail(PeerError(f"{frame['type']} {frame['code']}"))
+            after = frame.get("retry_after_ms") or frame.get("after_ms") or 0
+            self.fail(PeerError(f"{frame['type']} {frame['code']}", after / 1000))
 
     def go_live(self) -> None:
         """From now on the stream is scanned, not decoded."""
