@@ -1,6 +1,7 @@
 """Delivers the outbox to a webhook: in order, at least once, as long as the receiver needs to come back."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Final, Protocol
@@ -48,19 +49,27 @@ class Webhook:
         """Deliver until cancelled."""
         try:
             while True:
-                pause = await self._round()
-                await asyncio.sleep(pause)
+                await self._wait(await self._round())
         finally:
             metrics.webhook.clear()
 
     async def _round(self) -> float:
         try:
             pause = await self.deliver()
-            await self._count()
         except Exception as error:  # noqa: BLE001  # the database is away: the outbox waits with it
             log.warning("the outbox can't be read", error=repr(error))
             return RETRY_S
         return pause
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, and keep the metrics true meanwhile."""
+        while True:
+            with contextlib.suppress(Exception):
+                await self._count()
+            await asyncio.sleep(min(seconds, COUNT_S))
+            seconds -= COUNT_S
+            if seconds <= 0:
+                return
 
     async def deliver(self) -> float:
         """Deliver a page; return the seconds until the next."""

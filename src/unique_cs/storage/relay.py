@@ -84,11 +84,15 @@ class Relay:
         `now` is monotonic time. What lay there when the process began counts from then on.
         """
         newest = self._source.newest
-        if not self._seen or self._seen[-1][0] < newest:
+        if not self._seen or (self._seen[-1][0] < newest and self._is_worth_noting(now)):
             self._seen.append((newest, now))
         while self._seen and self._seen[0][0] <= self.cursor:
             self._seen.popleft()
         return now - self._seen[0][1] if self._seen and self.lag > 0 else 0.0
+
+    def _is_worth_noting(self, now: float) -> bool:
+        """To a thousandth of the lag is enough: while the archive is away for days, this must not grow."""
+        return now - self._seen[-1][1] > (now - self._seen[0][1]) / 1_000
 
     async def run(self) -> None:
         """Move until cancelled. A cold tier that fails is tried again; one that diverges is left alone."""

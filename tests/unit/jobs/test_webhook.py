@@ -1,5 +1,6 @@
 """The outbox reaches its receiver: in order, again where it failed, and not for ever."""
 
+import asyncio
 import random
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ import pytest
 from tests.support.node import START_MS, FakeClock
 from unique_cs.domain.alarms import Alarm
 from unique_cs.domain.outbox import MOST_REFUSALS, OLDEST_MS, Delivery, delivery
+from unique_cs.errors import StorageUnavailable
 from unique_cs.jobs.webhook import IDLE_S, PAGE, PostError, Webhook
 from unique_cs.storage.outbox import SqlOutbox
 from unique_cs.telemetry import metrics
@@ -46,6 +48,15 @@ class World:
         for n in numbers:
             told = delivery(0, n, f"alarm-{n}", "alarm.raised", self.clock.now_ms(), {})
             await self.outbox.tell(Alarm("waiting", True, 1, 1, START_MS), told)
+
+    async def work(self, until: Callable[[], bool]) -> None:
+        """Let a node deliver until something is so."""
+        task = asyncio.ensure_future(self.again().run())
+        async with asyncio.timeout(10):
+            while not until():
+                await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def left(self) -> list[int]:
         return [each.n for each in await self.outbox.due(1_000)]
@@ -139,10 +150,46 @@ async def test_the_metrics_say_what_waits(world: World) -> None:
     await world.put(1, 2)
     world.clock.seconds += 30
     world.post.answers = [500]
-    await world.webhook._round()
-    assert (shown("waiting"), shown("oldest_seconds"), shown("parked")) == (2, 30, 0)
-    assert failed() == before + 1
-    await world.webhook._round()
+    await world.work(lambda: (shown("waiting"), shown("oldest_seconds"), failed()) == (2, 30, before + 1))
+    await world.put(3)
+    world.post.answers = [200, 422]
+    told = (await world.outbox.due(2))[1]
+    await world.outbox.failed(told, world.clock.now_ms(), park=True)
     world.clock.seconds += 30
-    await world.webhook._round()
-    assert (shown("waiting"), shown("oldest_seconds")) == (0, 0)
+    await world.work(lambda: (shown("waiting"), shown("oldest_seconds"), shown("parked")) == (1, 30, 1))
+    assert (shown("waiting"), shown("oldest_seconds"), shown("parked")) == (0, 0, 0)
+
+
+async def test_the_metrics_stay_true_while_a_receiver_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two attempts lie minutes."""
+    monkeypatch.setattr("unique_cs.jobs.webhook.COUNT_S", 0.001)
+    monkeypatch.setattr("unique_cs.jobs.webhook.pause_s", lambda *_: 3600.0)
+    oldest = metrics.webhook.oldest
+    seen: list[float] = []
+    monkeypatch.setattr(oldest, "set", seen.append)
+    await world.put(1)
+    world.post.answers = [500]
+
+    def is_counted() -> bool:
+        world.clock.seconds += 1
+        return len(seen) > 3
+
+    await world.work(is_counted)
+    assert seen[:3] == sorted(set(seen[:3]))
+    assert world.post.tried == [1]
+
+
+async def test_a_database_that_is_away_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unique_cs.jobs.webhook.RETRY_S", 0.001)
+    due, away = world.outbox.due, [StorageUnavailable("away")] * 3
+
+    async def hardly(limit: int) -> list[Delivery]:
+        if away:
+            raise away.pop()
+        return await due(limit)
+
+    monkeypatch.setattr(world.outbox, "due", hardly)
+    await world.put(1)
+    await world.work(lambda: world.post.tried == [1])

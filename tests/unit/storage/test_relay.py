@@ -182,3 +182,17 @@ async def test_the_lag_in_seconds_is_that_of_the_oldest_step(tiers: Tiers) -> No
     tiers.send(session, conversation, 3)
     await tiers.group.drain()
     assert [tiers.relay.lag_seconds(now) for now in (121.0, 123.0)] == [0, 2]
+
+
+async def test_a_lag_of_days_is_measured_with_few_marks(tiers: Tiers) -> None:
+    """Whatever is archived at last, the age of what is left is right to a thousandth."""
+    session, conversation = await tiers.talk(1)
+    numbers: list[int] = []
+    for n in range(2, 5_002):
+        tiers.send(session, conversation, n)
+        await tiers.group.drain()
+        numbers.append(tiers.group.durable_number)
+        tiers.relay.lag_seconds(n * 10.0)
+    assert len(tiers.relay._seen) < 3_000
+    tiers.relay.cursor = numbers[2_499]
+    assert tiers.relay.lag_seconds(50_010.0) == pytest.approx(24_990, abs=50)
