@@ -6,10 +6,11 @@ All keys begin with one hash tag, so in Redis Cluster they lie on one shard. A s
 
 import asyncio
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import hiredis
 from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
@@ -17,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from unique_cs.errors import SettingsError, StorageUnavailable
 
@@ -25,7 +27,9 @@ TAG: Final = "{ucs}"
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
-SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "redis+cluster")
+SECURE: Final = "rediss"
+SCHEMES: Final = tuple(each + kind for each in ("redis", SECURE) for kind in ("", "+sentinel", "+cluster"))
+OPTIONS: Final = frozenset({"ssl_ca", "sentinel_username", "sentinel_password"})
 TIMEOUT_S: Final = 5.0
 MAX_CONNECTIONS: Final = 64
 
@@ -43,8 +47,12 @@ class Shard:
     """
 
     def __init__(self, url: str) -> None:
-        """`url`: redis://, rediss://, redis+sentinel://host,host/service or redis+cluster://host,host."""
+        """`url`: redis://host, redis+sentinel://host,host/service or redis+cluster://host,host; TLS: `rediss`.
+
+        Raises `SettingsError`.
+        """
         self._url = _parse(url)
+        self._kind = self._url.scheme.partition("+")[2]
         self._secrets = _secrets(self._url)
         self._opening = asyncio.Lock()
         self._pool: ConnectionPool | None = None
@@ -89,14 +97,15 @@ class Shard:
             await pool.disconnect()
 
     def _make_pool(self, host: str, port: int, expected: "_Server") -> ConnectionPool:
-        secure = self._url.scheme == "rediss"
+        tls = _tls(self._url)
         return ConnectionPool(
-            connection_class=_SecureLink if secure else _Link,
+            connection_class=_SecureLink if tls.pop("ssl", False) else _Link,
             host=host,
             port=port,
             max_connections=MAX_CONNECTIONS,
             redis_connect_func=expected.check,
             **_link(self._secrets),
+            **tls,
         )
 
     async def _identify(self, pool: ConnectionPool) -> str:
@@ -109,14 +118,15 @@ class Shard:
 
     async def _locate(self) -> Address:
         seeds = _seeds(self._url)
-        if self._url.scheme == "redis+sentinel":
+        if self._kind == "sentinel":
             return await self._ask_sentinels(seeds)
-        if self._url.scheme == "redis+cluster":
+        if self._kind == "cluster":
             return await self._ask_cluster(seeds)
         return seeds[0]
 
     async def _ask_sentinels(self, seeds: list[Address]) -> Address:
-        sentinel = Sentinel(seeds, sentinel_kwargs=_link({}))  # type: ignore[no-untyped-call]
+        options = _link(_sentinel_secrets(self._url)) | _tls(self._url)
+        sentinel = Sentinel(seeds, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
         try:
             host, port = await sentinel.discover_master(self._url.path.strip("/") or "mymaster")
         finally:
@@ -127,7 +137,7 @@ class Shard:
     async def _ask_cluster(self, seeds: list[Address]) -> Address:
         error: Exception = RedisConnectionError("no node of the Redis cluster answered")
         for host, port in seeds:
-            client = Redis(host=host, port=port, **_link(self._secrets))
+            client = Redis(host=host, port=port, **_link(self._secrets), **_tls(self._url))
             try:
                 slots = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
                 return _owner(slots, host)
@@ -155,8 +165,40 @@ class _SecureLink(_Packed, SSLConnection):
     pass
 
 
+class RedisAway(StorageUnavailable, RedisConnectionError):
+    """The server did not answer. Who asked on behalf of a client tells it to come back."""
+
+    def __init__(self) -> None:
+        super().__init__("Redis is away")
+
+    def __repr__(self) -> str:
+        return f"RedisAway({self.__cause__})"
+
+
+_AWAY: Final = (RedisConnectionError, RedisTimeoutError, OSError)
+
+
+class _Client(Redis):
+    async def execute_command(self, *words: Any, **options: Any) -> Any:
+        try:
+            return await super().execute_command(*words, **options)  # type: ignore[no-untyped-call]
+        except _AWAY as error:
+            raise RedisAway from error
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+class _Pipeline(Pipeline):
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        try:
+            return await super().execute(raise_on_error)
+        except _AWAY as error:
+            raise RedisAway from error
+
+
 def _client(pool: ConnectionPool) -> Redis:
-    client = Redis(connection_pool=pool)
+    client = _Client(connection_pool=pool)
     for command in _STREAMS:
         # The library would make a dictionary of each entry.
         client.response_callbacks.pop(command)
@@ -204,13 +246,14 @@ def _parse(url: str) -> SplitResult:
     try:
         _seeds(parts)
         _secrets(parts)
+        _options(parts)
     except ValueError as error:
         raise SettingsError(f"UNIQUE_CS_REDIS_URL can't be used: {error}") from error
     return parts
 
 
 def _seeds(url: SplitResult) -> list[Address]:
-    default = SENTINEL_PORT if url.scheme == "redis+sentinel" else PORT
+    default = SENTINEL_PORT if url.scheme.endswith("+sentinel") else PORT
     parts = [urlsplit(f"//{each}") for each in url.netloc.rpartition("@")[2].split(",")]
     return [(part.hostname or "localhost", part.port or default) for part in parts]
 
@@ -224,6 +267,29 @@ def _secrets(url: SplitResult) -> dict[str, Any]:
     if password:
         found["password"] = unquote(password)
     path = url.path.strip("/")
-    if path and url.scheme in ("redis", "rediss"):
+    if path and "+" not in url.scheme:
         found["db"] = int(path)
     return found
+
+
+def _options(url: SplitResult) -> dict[str, str]:
+    found = dict(parse_qsl(url.query, strict_parsing=bool(url.query)))
+    unknown = sorted(found.keys() - OPTIONS)
+    if unknown:
+        raise ValueError(f"there is no option {unknown[0]}")
+    return found
+
+
+def _sentinel_secrets(url: SplitResult) -> dict[str, Any]:
+    options = _options(url)
+    named = {name: options.get(f"sentinel_{name}") for name in ("username", "password")}
+    return {name: value for name, value in named.items() if value}
+
+
+def _tls(url: SplitResult) -> dict[str, Any]:
+    """How the server proves who it is: with a certificate of the machine's authorities, or of `ssl_ca`."""
+    if not url.scheme.startswith(SECURE):
+        return {}
+    options = _options(url)
+    found: dict[str, Any] = {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    return {**found, "ssl_ca_certs": options["ssl_ca"]} if "ssl_ca" in options else found
