@@ -55,6 +55,8 @@ EVERYTHING = {
         **STORES,
         "metricsToken": "scrape",
         "mqttBridgeUrl": "mqtt://u:pw@broker",
+        "webhookUrl": "https://hook.example.com/",
+        "webhookSecret": "whsec_MfKQ9r8GKYqrTwjU",
         "ownerEmail": "o@example.com",
         "ownerPassword": "correct",
     },
