@@ -47,7 +47,7 @@ class Shard:
     """
 
     def __init__(self, url: str) -> None:
-        """`url`: redis://host, redis+sentinel://host,host/service or redis+cluster://host,host; TLS: `rediss`.
+        """`url`: redis://host, redis+sentinel://host,host/service or redis+cluster://host,host; rediss: TLS.
 
         Raises `SettingsError`.
         """
