@@ -220,6 +220,8 @@ class App:
                 ("gateway", self._check_gateway),
             ],
             metrics_token=settings.metrics_token,
+            admit_sender=self._gateway.pressure.admit_sender,
+            admit_visitor=self._gateway.pressure.admit_connect,
             max_body=settings.max_frame,
             max_text=settings.max_text,
             requests_per_ip=settings.requests_per_ip if settings.rate_limits else None,

@@ -70,6 +70,7 @@ async def open_session(data: Sent[SessionRequest], request: AnyRequest, deps: In
     The token of an earlier session, as the bearer token, keeps the contact. An identity token (JWT) of the
     site decides whose contact it is. E-mail and identifier alone prove nothing.
     """
+    deps.admit_visitor()
     visitor = _visitor(strict(SessionRequest, data), request.headers.get("user-agent", ""))
     opened = await use_cases.open_contact_session(deps.contact_ports, visitor, bearer(request))
     contact = opened.contact

@@ -30,12 +30,17 @@ class Connections(Protocol):
     def close_logins(self, logins: Collection[int]) -> None: ...
 
 
+def _let_in(*_: Principal) -> None:
+    """There is no load."""
+
+
 class Deps(Struct, frozen=True):
     """Everything that routes need.
 
     `caught_up` waits until what is durable now can be found in the archive, at most so many seconds.
     `metrics` gives the page of Prometheus, to whoever has `metrics_token` too; empty: no such token.
-    `requests_per_ip` is a rate a second; None is no limit.
+    `requests_per_ip` is a rate a second; None is no limit. `admit_sender` and `admit_visitor` raise
+    `overloaded` where a message of this actor, or a visitor, is not taken now.
     """
 
     timeline: Timeline
@@ -54,6 +59,8 @@ class Deps(Struct, frozen=True):
     max_body: int = 65_536
     max_text: int = 8_000
     requests_per_ip: int | None = None
+    admit_sender: Callable[[Principal], None] = _let_in
+    admit_visitor: Callable[[], None] = _let_in
     assets: Path = ASSETS
 
 

@@ -130,6 +130,7 @@ async def send_message(
         body = (await request.json())["body"]
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
     use_cases.check_body(principal, body, message.private, deps.max_text)
+    deps.admit_sender(principal)
     stored = await use_cases.post_message(
         deps.timeline, principal, conversation, body, message.private, idempotency_key
     )

@@ -8,7 +8,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 from msgspec.structs import replace
 
-from tests.unit.api.harness import DAY_MS, INBOX, START_MS, Harness, is_problem
+from tests.unit.api.harness import DAY_MS, INBOX, START_MS, Harness, is_problem, opened
+from unique_cs.errors import Code, UniqueCsError
 from unique_cs.storage.records_memory import MemoryRecords
 
 NOW_S = START_MS // 1000
@@ -228,3 +229,13 @@ async def test_a_contacts_conversations(harness: Harness) -> None:
     number = (await session(harness, ann.token))["contact"]["id"]
     listed = await agent.ok("GET", f"contacts/{number}/conversations")
     assert [each["id"] for each in listed["conversations"]] == [first]
+
+
+async def test_under_load_no_visitor_is_let_in() -> None:
+    def admit() -> None:
+        raise UniqueCsError(Code.OVERLOADED, "busy", retry_after_ms=4_000)
+
+    async with opened(admit_visitor=admit) as harness:
+        refused = await harness.anyone.post("contacts/session", {"inbox": "shop"})
+        assert is_problem(refused, 503, "overloaded")
+        assert refused.headers["retry-after"] == "4"

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from tests.unit.api.harness import Caller, Harness, is_problem, opened
+from unique_cs.domain.permission import Principal
+from unique_cs.errors import Code, UniqueCsError
 
 
 async def post(caller: Caller, number: str, body: Any, key: str = "k1", **fields: Any) -> Any:
@@ -231,3 +233,23 @@ async def test_a_contacts_message_reopens_a_resolved_conversation(harness: Harne
     await agent.ok("POST", f"conversations/{number}/status", {"status": "resolved"})
     assert (await post(ann, number, text("one more thing"))).json()["seq"] == 5
     assert (await agent.ok("GET", f"conversations/{number}"))["status"] == "open"
+
+
+async def test_under_load_a_message_is_refused_before_it_is_taken() -> None:
+    """`overloaded` with a time to come back; afterwards the same request is taken."""
+    busy = True
+
+    def admit(principal: Principal) -> None:
+        if busy and principal.is_contact:
+            raise UniqueCsError(Code.OVERLOADED, "busy", retry_after_ms=1_500)
+
+    async with opened(admit_sender=admit) as harness:
+        ann, agent = await harness.contact(), await harness.agent()
+        number = await harness.conversation(ann, "first")
+        refused = await post(ann, number, text("second"))
+        assert is_problem(refused, 503, "overloaded")
+        assert refused.headers["retry-after"] == "2"
+        assert (await post(agent, number, text("reply"))).status_code == 201
+        busy = False
+        assert (await post(ann, number, text("second"))).status_code == 201
+        assert await seqs(ann, number) == ([1, 2, 3, 4], False)
