@@ -225,7 +225,7 @@ class Asker:
     def wire_received(self, wire: Wire, frame: Frame) -> None:
         self.codes.append(frame["code"])
 
-    def wire_closed(self, wire: Wire, code: int | None, reason: str) -> None:
+    def wire_closed(self, wire: Wire, code: int | None, reason: str, after_ms: int = 0) -> None:
         self.codes.append(code)
 
 

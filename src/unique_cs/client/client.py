@@ -210,7 +210,7 @@ class Client:
         if wire is self._wire:
             self._input(self.session.received, frame)
 
-    def wire_closed(self, wire: Wire, code: int | None, reason: str) -> None:
+    def wire_closed(self, wire: Wire, code: int | None, reason: str, after_ms: int = 0) -> None:
         if wire is self._wire:
             self._wire = None
-            self._input(self.session.closed, code, reason)
+            self._input(self.session.closed, code, reason, after_ms)

@@ -45,8 +45,11 @@ class Ends(Protocol):
     def wire_received(self, wire: Wire, frame: Frame) -> None:
         """A frame came."""
 
-    def wire_closed(self, wire: Wire, code: int | None, reason: str) -> None:
-        """It is over, or could not be opened; `code` as a WebSocket's, where there is one."""
+    def wire_closed(self, wire: Wire, code: int | None, reason: str, after_ms: int = 0) -> None:
+        """It is over, or could not be opened; `code` as a WebSocket's, where there is one.
+
+        `after_ms` is when to come back, where an answer that was no frame said so.
+        """
 
 
 Factory = Callable[[Ends, str], Wire]

@@ -135,13 +135,16 @@ class Session:
         self.phase, self._goodbye = Phase.CONNECTING, None
         self._transmit(self._connect_frame(self._timelines.since()))
 
-    def closed(self, now: float, code: int | None, reason: str = "") -> None:
-        """The transport is gone, or could not be opened; `code` as the transport has it, else None."""
+    def closed(self, now: float, code: int | None, reason: str = "", after_ms: int = 0) -> None:
+        """The transport is gone, or could not be opened; `code` as the transport has it, else None.
+
+        `after_ms` is when to come back, where the transport was told.
+        """
         if self.phase in {Phase.WAITING, Phase.HALTED}:
             return
         self._now = now
         said = self._goodbye or {}
-        self._ended(said.get("code", code), said.get("reason", reason), said.get("after_ms") or 0)
+        self._ended(said.get("code", code), said.get("reason", reason), said.get("after_ms") or after_ms)
 
     def received(self, now: float, frame: Frame) -> None:
         """A frame came over the open transport."""

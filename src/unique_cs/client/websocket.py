@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 
 from unique_cs.client.frames import Unreadable, read_frame
 from unique_cs.client.roads import Ends
@@ -48,16 +48,20 @@ class WebSocketWire:
             self._socket.transport.abort()
 
     async def run(self) -> None:
-        code, reason = None, ""
+        code, reason, after_ms = None, "", 0
         try:
             async with connect(self._url, **self._options) as socket:
                 await self._attached(socket)
         except ConnectionClosed as closed:
             code = closed.rcvd.code if closed.rcvd is not None else None
             reason = closed.rcvd.reason if closed.rcvd is not None else "connection lost"
+        except InvalidStatus as refused:
+            reason = str(refused)
+            wait = refused.response.headers.get("Retry-After", "")
+            after_ms = int(wait) * 1000 if wait.isdecimal() else 0
         except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, EOFError, Unreadable) as error:
             reason = str(error)
-        self._ends.wire_closed(self, code, reason)
+        self._ends.wire_closed(self, code, reason, after_ms)
 
     async def _attached(self, socket: ClientConnection) -> None:
         self._socket = socket

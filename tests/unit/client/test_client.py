@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from unique_cs.client import Client, Connected, Delivered, Halt, Halted, Output, Refused, Sent, Settings
 
@@ -140,3 +141,23 @@ async def test_a_close_that_halts_is_told(server: Server, fake: Fake) -> None:
         client.send(TEXT)
         halted = await heard.until(lambda item: isinstance(item, Halted))
     assert halted == Halted(Halt.WRONG, 4403, "blocked")
+
+
+async def test_a_handshake_that_is_refused_for_load_is_tried_again_when_the_server_says(fake: Fake) -> None:
+    """`Retry-After` counts, also on the way to a WebSocket (RFC 9110 10.2.3)."""
+    knocks: list[float] = []
+
+    def busy(connection: ServerConnection, request: Request) -> Response | None:
+        knocks.append(asyncio.get_running_loop().time())
+        if len(knocks) > 1:
+            return None
+        answer = connection.respond(503, "busy\n")
+        answer.headers["Retry-After"] = "1"
+        return answer
+
+    heard = Heard()
+    async with serve(fake, "127.0.0.1", 0, process_request=busy) as server:
+        client = Client(url(server), "t", settings=settings(), listener=heard.append, roads=["websocket"])
+        async with client:
+            await heard.until(lambda item: isinstance(item, Connected))
+    assert knocks[1] - knocks[0] >= 1

@@ -75,7 +75,7 @@ class Ends:
     def wire_received(self, wire: Wire, frame: Frame) -> None:
         self.frames.append(frame)
 
-    def wire_closed(self, wire: Wire, code: int | None, reason: str) -> None:
+    def wire_closed(self, wire: Wire, code: int | None, reason: str, after_ms: int = 0) -> None:
         self.over.append((code, reason))
 
 

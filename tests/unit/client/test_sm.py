@@ -35,7 +35,7 @@ class Ends:
     def wire_received(self, wire: Wire, frame: dict[str, Any]) -> None:
         self.told.append(frame)
 
-    def wire_closed(self, wire: Wire, code: int | None, reason: str) -> None:
+    def wire_closed(self, wire: Wire, code: int | None, reason: str, after_ms: int = 0) -> None:
         self.told.append(reason)
 
 
