@@ -1,6 +1,8 @@
 """A webhook's receiver hears of everything, though the server or the receiver was gone in between."""
 
 import asyncio
+import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from tests.support.farm import farming
 from tests.support.mariadb import MariaDb
+from tests.support.raw import RawSocket
 from tests.support.receiver import SECRET, Receiver, receiving
 from tests.support.world import World, answered, inhabited, running, until
 from unique_cs.bench.process import free_port
@@ -117,3 +120,46 @@ async def test_another_node_delivers_when_the_one_that_did_is_killed(
             await farm.nodes[tried.index(max(tried))].kill()
             await until(lambda: len(texts(receiver)) == 3, 60)
             assert texts(receiver) == ["one", "two", "three"]
+
+
+@pytest.mark.slow
+async def test_a_database_that_is_away_is_told_while_it_is_away(tmp_path: Path, own_mariadb: MariaDb) -> None:
+    """Chat goes on, the archive does not, and the outbox can't be written to."""
+    async with receiving() as receiver:
+        more = settings(receiver.port, webhook_events="", alarm_relay_seconds="3")
+        url = own_mariadb.new_database()
+        async with running(tmp_path, database_url=url, **more) as server, inhabited(server) as town:
+            visitor = await town.visitor("ann")
+            own_mariadb.kill()
+            await answered([visitor.say("one")])
+            await until(lambda: receiver.received, 60)
+            told = receiver.received[0].told
+            assert (told["type"], told["data"]["alarm"]) == ("alarm.raised", "relay_lag")
+            own_mariadb.start()
+            await until(lambda: len(receiver.received) > 1, 120)
+            assert [each.told["type"] for each in receiver.received] == ["alarm.raised", "alarm.over"]
+
+
+@pytest.mark.slow
+async def test_agents_of_every_node_hear_of_a_backlog(tmp_path: Path, mariadb: MariaDb) -> None:
+    environ = {"UNIQUE_CS_ALARM_WAITING": "1"}
+    async with farming(tmp_path, mariadb, 2, environ=environ) as farm, inhabited(farm) as town:
+        rest = await town.agent()
+        async with AsyncExitStack() as stack:
+            agents = [await stack.enter_async_context(RawSocket(node.url)) for node in farm.nodes]
+            for agent in agents:
+                await agent.connect(rest.token)
+            await say(town, "one")
+            async with asyncio.timeout(30):
+                heard = await asyncio.gather(*(told(agent) for agent in agents))
+        assert [each["alarm"] for each in heard] == ["waiting", "waiting"]
+        values = [(await node.metrics())['unique_cs_alarm{name="waiting"}'] for node in farm.nodes]
+        assert sorted(values) == [0, 1]
+
+
+async def told(agent: RawSocket) -> Any:
+    """The data of the next backlog signal, whenever it comes."""
+    while True:
+        frame = json.loads(await agent.socket.recv())
+        if frame["type"] == "signal" and frame["name"] == "backlog":
+            return frame["data"]
