@@ -51,7 +51,10 @@ class Backlog:
         watched = _Watched(self._measures, await self._known())
         try:
             while True:
-                await self._look(watched)
+                try:
+                    await self._look(watched)
+                except Exception as error:  # noqa: BLE001  # whatever it is, the next look may do better
+                    log.error("looking for a backlog failed", error=repr(error))
                 await asyncio.sleep(PERIOD_S)
         finally:
             metrics.alarm.clear()

@@ -47,6 +47,7 @@ class World:
         self.shown: list[dict[str, float]] = []
         self.posted: list[Delivery] = []
         self.reachable = True
+        self.fails = False
         self.task: asyncio.Task[None] | None = None
 
     def _measure(self, name: str) -> Measure:
@@ -64,6 +65,8 @@ class World:
 
     def _show(self, lasting: list[Alarm]) -> None:
         self.shown.append({each.name: each.value for each in lasting})
+        if self.fails:
+            raise OSError("nobody can be told")
 
     async def start(self, *, webhook: bool = True) -> None:
         """A node begins to watch; it has looked once."""
@@ -191,6 +194,17 @@ async def test_a_measure_that_fails_does_not_hide_the_others(world: World) -> No
     assert await world.look(waiting=OSError("no"), relay_lag=75) == {"relay_lag": 75}
     assert await world.look(waiting=57) == {"relay_lag": 75, "waiting": 57}
     await world.stop()
+
+
+async def test_a_look_that_fails_is_not_the_last(world: World) -> None:
+    world.fails = True
+    with capture_logs() as lines:
+        await world.start()
+        await world.until(lambda: lines)
+        world.fails = False
+        assert await world.look(waiting=57) == {"waiting": 57}
+        await world.stop()
+    assert lines[0]["event"] == "looking for a backlog failed"
 
 
 def test_every_alarm_has_a_metric() -> None:
