@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
+from unique_cs.cluster.ending import end
 from unique_cs.domain.flow import MakeBuckets
 from unique_cs.errors import OutcomeUnknown
 from unique_cs.gateway.context import Authenticate
@@ -177,12 +178,7 @@ class Node:
         with contextlib.suppress(OutcomeUnknown):
             await self.group.drain()
             await self.tiers.finish()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(self._tasks)
         if self.gateway is not None:
             self.gateway.close()
         await self.tiers.close()

@@ -1,5 +1,6 @@
 """What a nemesis found: nodes that were paused, or that come late, do no harm."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from redis.exceptions import RedisError
 
 from tests.support.cluster import ClusterNode, nodes, until
 from tests.support.redis import RedisServer
+from unique_cs.cluster.ending import end
 from unique_cs.cluster.keys import GENERATION
 from unique_cs.cluster.log_source import LogSource
 from unique_cs.cluster.memory import Memory
@@ -76,4 +78,23 @@ async def test_connections_of_one_server_do_not_lead_to_the_next(own_redis: Redi
         await client.ping()
     assert await shard.client.ping()
     await client.connection_pool.disconnect()
+    await shard.close()
+
+
+async def test_tasks_that_talk_to_redis_end(own_redis: RedisServer) -> None:
+    """One cancellation may be lost on its way through the client; the task ends all the same."""
+    shard = Shard(own_redis.url)
+    await shard.open()
+
+    async def talk() -> None:
+        while True:
+            await shard.client.ping()
+
+    for turns in range(60):
+        task = asyncio.create_task(talk())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await end([task])
+        assert task.cancelled()
     await shard.close()

@@ -10,6 +10,7 @@ import msgspec
 from unique_cs.actions import conversations, messages
 from unique_cs.cluster.cluster import Cluster
 from unique_cs.cluster.memory import tell_flushed
+from unique_cs.cluster.ending import end
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.shard import Shard
 from unique_cs.domain.body import TextBody
@@ -36,6 +37,7 @@ class ClusterNode:
     def __init__(self, name: str, url: str, database: Database, hot: MemoryHot) -> None:
         self.name = name
         self.hot = hot
+        self.database = database
         self.shard = Shard(url)
         self.clock = SystemClock()
         self.group = GroupCommit(hot, self.clock, tell_flushed)
@@ -64,9 +66,7 @@ class ClusterNode:
 
     async def stop(self) -> None:
         """End it without a farewell; the journal stays."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._tasks = []
         self.group.close()
         await self.shard.close()

@@ -1,7 +1,6 @@
 """One node's part in a cluster: it follows the log, commits, and outlives the loss of Redis."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
 from secrets import token_hex
 from typing import Any, Final
@@ -9,6 +8,7 @@ from typing import Any, Final
 from unique_cs.cluster import log
 from unique_cs.cluster.cold import Cold
 from unique_cs.cluster.commit import Committer, Generation, GenerationChanged
+from unique_cs.cluster.ending import end
 from unique_cs.cluster.journal import Journal
 from unique_cs.cluster.keys import GENERATION, Keys
 from unique_cs.cluster.leases import Lease
@@ -17,6 +17,7 @@ from unique_cs.cluster.memory import Memory
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.people import ClusterContacts
 from unique_cs.cluster.recovery import Recovery
+from unique_cs.cluster.settling import Settling
 from unique_cs.cluster.shard import Failure, Shard
 from unique_cs.cluster.timeline import ClusterTimeline
 from unique_cs.errors import StorageUnavailable
@@ -81,7 +82,8 @@ class Cluster:
         self.ready = asyncio.Event()
         self._away_since: float | None = None
         self._restarted = asyncio.Event()
-        self._registered = False
+        self._begun = 0
+        self._settling = Settling(self.journal, self.cold, archive, self.committer, self.loading, self.memory)
 
     async def run(self) -> None:
         """Follow the log for as long as the process runs, over every loss of Redis."""
@@ -90,7 +92,6 @@ class Cluster:
             try:
                 await self._shard.open(failed)
                 failed = self._shard.run_id
-                await self._register()
                 await self._follow(await self._open_generation())
             except (GenerationChanged, log.Trimmed) as error:
                 events_log.warning("begin anew", reason=repr(error))
@@ -104,9 +105,7 @@ class Cluster:
 
     async def _register(self) -> None:
         """Let recoveries wait for this journal."""
-        if not self._registered:
-            await self.cold.put_fact(JOURNALS + self.journal.id, "1")
-            self._registered = True
+        await self.cold.put_fact(JOURNALS + self.journal.id, "1")
 
     # Redis is away, and back
 
@@ -156,8 +155,9 @@ class Cluster:
             self._shard, self.cold, self._archive, self._new_id, self._clock.now_ms(), self._ttl_ms
         )
         if not await recovery.is_offered(self.journal.id):
+            await self._register()
             await self.group.drain()
-            await recovery.offer(self.journal.id, self.journal.after(await self._archive.cursor()))
+            await recovery.offer(self.journal.id, self.journal.unsettled())
         lease = Lease(self._shard, self._clock, RECOVERY)
         if not await lease.acquire():
             return
@@ -167,7 +167,7 @@ class Cluster:
             if await self._find_generation() is None:
                 await self._restore(recovery, lease)
         finally:
-            keeper.cancel()
+            await end([keeper])
             await lease.release()
 
     async def _restore(self, recovery: Recovery, lease: Lease) -> None:
@@ -190,13 +190,18 @@ class Cluster:
         metrics.redis_connected.set(1)
         self.ready.set()
         self._restarted.clear()
-        await _first_to_fail(self.committer.run(generation), self._feed(generation), self._restarted.wait())
+        await _first_to_fail(
+            self.committer.run(generation),
+            self._feed(generation),
+            self._settling.run(generation.counter, self._begun, self._register),
+            self._restarted.wait(),
+        )
 
     async def _begin(self, generation: Generation) -> None:
         if self.generation is not None:
             self._lose("another numbering is open")
         client, keys = self._shard.client, Keys(generation.counter)
-        self.memory.position = await log.newest(client, keys)
+        self.memory.position = self._begun = await log.newest(client, keys)
         listed = await client.hgetall(keys.index)
         self.timeline.open(generation.counter, (await client.get(keys.epoch)).decode())
         self.committer.journalled = 0
@@ -227,7 +232,4 @@ async def _first_to_fail(*works: Coroutine[Any, Any, object]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)

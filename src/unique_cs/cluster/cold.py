@@ -142,6 +142,12 @@ class Cold:
         found = await self._database.read(lambda connection: connection.execute(query).first())
         return (found[0], found[1], Stored(*found[1:])) if found is not None else None
 
+    async def known_events(self, conversation: int, ids: Sequence[int]) -> set[int]:
+        """Which of the events a conversation has."""
+        wanted = (events.c.conversation == conversation) & events.c.id.in_(ids)
+        query = select(events.c.id).where(wanted)
+        return set(await self._database.read(lambda connection: connection.scalars(query).all()))
+
     async def conversation(self, conversation: int) -> tuple[Conversation, tuple[Cursor, ...]] | None:
         """The conversation as its archived events make it, and its cursors."""
 

@@ -10,6 +10,8 @@ from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.installation import fact
 
+_SETTLED: Final = "settled"
+
 LIMIT: Final = 1_000_000
 TRIMMED: Final = 20_000
 """Rows that are deleted at once."""
@@ -22,10 +24,24 @@ class Journal:
         self._hot = hot
         self._group = group
         self.id = fact(hot, "journal", lambda: new_id).decode()
+        self.settled = int.from_bytes(hot.get(keys.fact(_SETTLED)) or b"", "big")
 
-    def after(self, place: int) -> list[Record]:
-        """The records above a place, in order."""
-        found = self._hot.scan(_key(place + 1), keys.after(JOURNAL), LIMIT)
+    def settle(self, place: int) -> None:
+        """Everything up to a place is in the cold tier."""
+        if place > self.settled:
+            self.settled = place
+            self._group.put(keys.fact(_SETTLED), place.to_bytes(8, "big"))
+
+    def unsettled(self) -> list[Record]:
+        """The records that the cold tier may not have, in order."""
+        return self._records(_key(self.settled + 1), keys.after(JOURNAL))
+
+    def between(self, after: int, upto: int) -> list[Record]:
+        """The records above a place, up to another, in order."""
+        return self._records(_key(after + 1), _key(upto + 1))
+
+    def _records(self, start: bytes, end: bytes) -> list[Record]:
+        found = self._hot.scan(start, end, LIMIT)
         return [record for _, row in found for record in log.decode(row)]
 
     def last(self) -> int:
@@ -35,7 +51,7 @@ class Journal:
 
     async def trim(self, archived: int, old: int) -> int:
         """Delete rows up to a place that are archived and old; return how many went."""
-        found = self._hot.scan(JOURNAL, _key(min(old, archived) + 1), TRIMMED)
+        found = self._hot.scan(JOURNAL, _key(min(old, archived, self.settled) + 1), TRIMMED)
         for key, _ in found:
             self._group.delete(key)
         if found:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from secrets import token_hex
 from typing import Final, TypeVar
 
+from unique_cs.cluster.ending import end
 from unique_cs.cluster.shard import TAG, Failure, Shard
 from unique_cs.errors import StorageUnavailable
 from unique_cs.ports import Clock
@@ -202,9 +203,7 @@ async def _holding(lease: Lease, work: Callable[[Lease], Awaitable[None]]) -> bo
             await worker
         return worker.done()
     finally:
-        keeper.cancel()
-        worker.cancel()
-        await asyncio.gather(keeper, worker, return_exceptions=True)
+        await end((keeper, worker))
 
 
 async def _let_go(lease: Lease) -> None:

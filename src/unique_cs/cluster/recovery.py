@@ -9,13 +9,14 @@ that nobody knows becomes a private event without meaning, so those above it sta
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
+from operator import attrgetter
 from secrets import token_hex
 from typing import Final
 
 import msgspec
 
-from unique_cs.cluster import items, log
-from unique_cs.cluster.cold import Cold, read_frame, replay
+from unique_cs.cluster import imports, items, log
+from unique_cs.cluster.cold import Cold
 from unique_cs.cluster.commit import SCRIPT, Generation, Word
 from unique_cs.cluster.keys import GENERATION, PLACES, Keys, first_place
 from unique_cs.cluster.log import Record
@@ -29,9 +30,6 @@ from unique_cs.telemetry import log as journal_log
 
 WAIT_S: Final = 10.0
 """How long to wait for the journals of nodes that are not there."""
-
-GAP: Final = "conversation.gap"
-"""Name of the event at a place that nobody knows: no client knows it, and contacts do not see it."""
 
 BATCH: Final = 200
 UPLOADED_MS: Final = 3_600_000
@@ -53,6 +51,8 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """
+
+Write = Callable[[Sequence[Word]], Awaitable[None]]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -133,7 +133,9 @@ class Recovery:
         # Also what attempts put back that did not come to their end.
         for counter in range(archived >> PLACES, known + 1):
             found += await self._left_in_redis(Keys(counter), archived)
-        return [each for each in found if each.place > archived]
+        # What lies lower was put back by a recovery before; there it may have been lost, and not archived.
+        older = await imports.lacking(self._cold, (each for each in found if each.place <= archived))
+        return older + [each for each in found if each.place > archived]
 
     async def _in_journals(self) -> list[Record]:
         """The rows that were offered."""
@@ -164,51 +166,50 @@ class Recovery:
 
     async def _put_back(self, generation: Generation, records: list[Record]) -> int:
         write = self._writer(generation)
-        contacts = {each.id: each for each in sorted(records, key=_place) if each.kind == log.CONTACT}
+        people = sorted((each for each in records if each.kind == log.CONTACT), key=attrgetter("place"))
+        contacts = {each.id: each for each in people}
         for each in contacts.values():
             contact = read_contact(each.row)
             await write(items.restore_contact(contact, await self._cold.owned(contact.id)))
             await write(items.contact(contact, ""))
-        unique = {_event_id(each): each for each in sorted(records, key=_place) if each.kind == log.EVENT}
-        events = sorted(unique.values(), key=lambda each: (each.id, each.seq, each.place))
+        events = imports.once(each for each in records if each.kind == log.EVENT)
+        events.sort(key=attrgetter("id", "place"))
         gaps = 0
-        for conversation, mine in groupby(events, key=lambda each: each.id):
+        for conversation, mine in groupby(events, key=attrgetter("id")):
             gaps += await self._conversation(write, conversation, list(mine))
         return gaps
 
-    async def _conversation(
-        self, write: Callable[[Sequence[Word]], Awaitable[None]], number: int, records: list[Record]
-    ) -> int:
+    async def _conversation(self, write: Write, number: int, records: list[Record]) -> int:
         """The conversation as the cold tier has it, then what is missing there."""
-        known = await self._cold.conversation(number)
-        current = known[0] if known is not None else Conversation(number, 0, Named("0", ""))
-        if known is not None:
-            contact = await self._cold.contact(int(current.contact.id))
-            if contact is not None:
-                await write(items.restore_contact(contact, await self._cold.owned(contact.id)))
-            await write(items.restore_conversation(*known))
-        late: list[Record] = []
+        current = await self._restored(write, number)
+        kept, late = imports.arranged(records)
         gaps = 0
-        for record in records:
+        for record in kept:
             if record.seq <= current.seq:
-                if not await self._is_there(record):
+                if not await self._cold.known_events(number, [imports.event_id(record)]):
                     late.append(record)
                 continue
             while current.seq + 1 < record.seq:
-                current = await self._import(write, current, self._gap(current))
+                current = await _put(write, current, self._gap(current))
                 gaps += 1
-            current = await self._import(write, current, record.row)
+            current = await _put(write, current, record.row)
         for record in late:
-            current = await self._import(write, current, record.row)
+            current = await _put(write, current, record.row)
         return gaps
 
-    async def _is_there(self, record: Record) -> bool:
-        page = await self._archive.events(record.id, record.seq - 1, record.seq + 1, 1, False)
-        return bool(page) and page[0].id_and_time()[0] == _event_id(record)
+    async def _restored(self, write: Write, number: int) -> Conversation:
+        known = await self._cold.conversation(number)
+        if known is None:
+            return Conversation(number, 0, Named("0", ""))
+        contact = await self._cold.contact(int(known[0].contact.id))
+        if contact is not None:
+            await write(items.restore_contact(contact, await self._cold.owned(contact.id)))
+        await write(items.restore_conversation(*known))
+        return known[0]
 
     def _gap(self, conversation: Conversation) -> bytes:
         event = Event(
-            GAP,
+            imports.GAP,
             conversation.wire_id,
             conversation.seq + 1,
             str(self._next_id()),
@@ -218,21 +219,7 @@ class Recovery:
         )
         return rows.event_row(Visibility.HIDDEN, rows.NO_SESSION, 0, _encode(event))
 
-    async def _import(
-        self, write: Callable[[Sequence[Word]], Awaitable[None]], conversation: Conversation, row: bytes
-    ) -> Conversation:
-        """Let the event be the next one, whatever place it had."""
-        seq = conversation.seq + 1
-        stored = rows.read_event(0, row)
-        frame = read_frame(stored.frame)
-        if frame.seq != seq:
-            stored = msgspec.structs.replace(stored, frame=renumbered(stored.frame, frame.seq, seq))
-        after = replay(conversation, seq, frame)
-        changes = after.state_seq == seq
-        await write(items.import_event(after, seq, changes, stored, frame.actor))
-        return after
-
-    def _writer(self, generation: Generation) -> Callable[[Sequence[Word]], Awaitable[None]]:
+    def _writer(self, generation: Generation) -> Write:
         keys, mark = Keys(generation.counter), f"{TAG}:opening:{generation.counter}"
 
         async def write(words: Sequence[Word]) -> None:
@@ -246,14 +233,7 @@ class Recovery:
         return write
 
 
-def renumbered(frame: bytes, old: int, new: int) -> bytes:
-    """The frame at another place."""
-    return frame.replace(b'"seq":%d,' % old, b'"seq":%d,' % new, 1)
-
-
-def _place(record: Record) -> int:
-    return record.place
-
-
-def _event_id(record: Record) -> str:
-    return rows.read_event(record.seq, record.row).id_and_time()[0]
+async def _put(write: Write, conversation: Conversation, row: bytes) -> Conversation:
+    after, words = imports.as_next(conversation, row)
+    await write(words)
+    return after

@@ -47,6 +47,7 @@ class ClusterTimeline:
     ) -> None:
         self.epoch = ""
         self.keys = Keys(0)
+        self._counter = 0
         self._shard = shard
         self._committer = committer
         self._memory = memory
@@ -223,7 +224,7 @@ class ClusterTimeline:
         seed: int | None = 0 if fresh else None
         answer = await self._committer.ask(items.open_session(key, *who, count, acked, seed))
         if answer[0] == "absent":
-            known = await self._cold.session(key)
+            known = await self._cold.session(key) or self._lost_session(principal, acked)
             if known is None or known[:2] != who:
                 return None
             answer = await self._committer.ask(items.open_session(key, *who, count, acked, known[2]))
@@ -237,6 +238,13 @@ class ClusterTimeline:
         session.c = max(session.c, answer[1])
         session.accept_acked(max(acked, answer[2]) if session.n == session.settled else acked)
         return session, answer[1]
+
+    def _lost_session(self, principal: Principal, acked: int) -> tuple[str, int, int] | None:
+        """What a numbering that is gone may have known of a session: a journal that is away may know it.
+
+        If the client began another, a send of unknown outcome would come twice once that journal is back.
+        """
+        return (principal.kind, principal.id, acked) if self._counter > 1 else None
 
     async def settled(self, session: Session, n: int) -> None:
         """Return once send `n`, which was taken, is durable."""
@@ -309,7 +317,7 @@ class ClusterTimeline:
 
     def open(self, counter: int, epoch: str) -> None:
         """A generation is open: nothing of an older one is held."""
-        self.epoch, self.keys = epoch, Keys(counter)
+        self.epoch, self.keys, self._counter = epoch, Keys(counter), counter
         self._loading.keys = self.keys
         self._opening.clear()
 

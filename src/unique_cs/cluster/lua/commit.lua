@@ -252,7 +252,7 @@ local function restore_contact()
   return { 'ok' }
 end
 
--- An event that was acknowledged in an earlier generation gets the next place.
+-- An event that was acknowledged in an earlier generation gets the next place, unless its send was repeated.
 local function import()
   local conversation, contact, seq, changes, state, listed = take(), take(), take(), take(), take(), take()
   local session, kind, actor, n, row = take(), take(), take(), take(), take()
@@ -260,6 +260,9 @@ local function import()
   local head = tonumber(call('HGET', key, 'q') or '0')
   if tonumber(seq) ~= head + 1 then
     return { 'conflict', place }
+  end
+  if session ~= '' and call('HEXISTS', ANSWERS .. session, n) == 1 then
+    return { 'known' }
   end
   call('XADD', EVENTS .. conversation, seq .. '-0', 'r', row)
   log_event(conversation, tonumber(seq), contact, changes, '', state, row)
