@@ -14,6 +14,7 @@ from unique_cs.bench.peers import Peer, PeerError
 from unique_cs.bench.people import agent_token, contact_tokens
 from unique_cs.bench.process import ServerProcess
 from unique_cs.bench.report import Progress, Row
+from unique_cs.bench.rows import fsync_p99
 from unique_cs.bench.wire import SendTable
 
 TIMES = 10
@@ -272,11 +273,14 @@ async def overload(server: ServerProcess, seconds: float, progress: Progress) ->
     """Ten times what the node takes; then everybody leaves together. The server has `ENVIRON`."""
     flood = await Flood.gather(server, await contact_tokens(server, VISITORS, progress))
     sustained = await flood.sustained(progress)
+    before = await server.metrics()
     found = await flood.pour(TIMES * sustained, seconds, progress)
+    flushed = fsync_p99(before, await server.metrics())
     kept = await flood.stored()
     flood.leave()
     latency = found.latency.summary()
     details = asdict(replace(found, latency=Histogram())) | latency | {"sustained": sustained, "stored": kept}
+    details["fsync_p99"] = flushed
     del details["latency"]
     value = (
         f"{found.rate:,.0f}/s, p50 {latency['p50']:.1f}, p99 {latency['p99']:.1f} ms, "
