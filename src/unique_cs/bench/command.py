@@ -36,7 +36,7 @@ PARTS = ("idle", "roads", "attack", "messages", "pages", "overload")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark. Returns 0, 1 where a bound was missed, 2 where it could not be measured."""
     args = _parser().parse_args(argv)
-    _allow_files()
+    allow_files()
     try:
         found = uvloop.run(_run(args))
     except (ServerError, PeerError, HttpError, OSError, TimeoutError) as error:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     print(table(found))
     if args.json:
-        Path(args.json).write_text(as_json(found, _machine()) + "\n")
+        Path(args.json).write_text(as_json(found, machine()) + "\n")
     return int(any(row.kept is False for row in found))
 
 
@@ -77,13 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _allow_files() -> None:
+def allow_files() -> None:
     """One descriptor for each connection, as many as the system gives; the server inherits the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     model = next(
         (
             line.partition(":")[2].strip()
