@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import hiredis
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
@@ -32,6 +32,8 @@ SCHEMES: Final = tuple(each + kind for each in ("redis", SECURE) for kind in (""
 OPTIONS: Final = frozenset({"ssl_ca", "sentinel_username", "sentinel_password"})
 TIMEOUT_S: Final = 5.0
 MAX_CONNECTIONS: Final = 64
+"""Who comes when all are in use waits for one, as long as for an answer."""
+
 
 _STREAMS: Final = ("XRANGE", "XREVRANGE", "XREAD")
 
@@ -98,7 +100,8 @@ class Shard:
 
     def _make_pool(self, host: str, port: int, expected: "_Server") -> ConnectionPool:
         tls = _tls(self._url)
-        return ConnectionPool(
+        return BlockingConnectionPool(
+            timeout=TIMEOUT_S,
             connection_class=_SecureLink if tls.pop("ssl", False) else _Link,
             host=host,
             port=port,
