@@ -110,7 +110,8 @@ class Committer:
         self._ttl = session_ttl_ms
         self._queue: deque[Item] = deque()
         self._batch: list[Item] = []
-        self._number = 0
+        self._number = self._beside = 0
+        self._generation: Generation | None = None
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self.process = token_hex(6)
@@ -137,6 +138,7 @@ class Committer:
         """Work until it fails: with `GenerationChanged`, or with a `Failure` after which it can go on."""
         client = self._shard.client
         script = await client.script_load(SCRIPT)
+        self._generation = generation
         while True:
             if not self._batch:
                 await self._gather()
@@ -212,8 +214,31 @@ class Committer:
         self.refusal = ""
 
     async def check(self) -> None:
-        """Return if the generation is still open: what was not found is not there. Else `OutcomeUnknown`."""
-        await self.ask(["skip"])
+        """Return if the generation is still open: what was not found is not there."""
+        await self.at_once(["skip"])
+
+    async def at_once(self, words: Sequence[Word]) -> None:
+        """Run one item beside the queue, which may wait for it: one that does no harm twice.
+
+        Raises `StorageUnavailable` where another generation is open, and a `Failure`.
+        """
+        generation = self._generation
+        if generation is None:
+            raise StorageUnavailable(self.refusal or "no numbering is open")
+        self._beside += 1
+        head = (
+            generation.value,
+            Keys(generation.counter).prefix,
+            f"{self.process}:beside",
+            self._beside,
+            self._ttl,
+        )
+        try:
+            await self._shard.client.eval(SCRIPT, 1, GENERATION, *head, *words)
+        except ResponseError as error:
+            if "UCSGEN" in str(error):
+                raise StorageUnavailable("the order of messages is being restored") from error
+            raise
 
     async def ask(self, words: Sequence[Word], session: str = "") -> list[Any]:
         """Run one item that keeps nothing in the journal; return the script's whole answer."""

@@ -69,8 +69,12 @@ class Loading:
         if known is None:
             return None
         await self.contact(int(known[0].contact.id))
-        await self._committer.ask(items.restore_conversation(*known))
+        await self._committer.at_once(items.restore_conversation(*known))
         return await self._read(conversation)
+
+    async def restore(self, conversation: int) -> None:
+        """Put a conversation back into Redis which this node holds and Redis let go of."""
+        await self._restored(conversation)
 
     async def _read(self, conversation: int) -> Conversation | None:
         keys = self.keys
@@ -106,7 +110,7 @@ class Loading:
         known = await self._cold.contact(contact)
         if known is not None:
             owned = await self._cold.owned(contact)
-            await self._committer.ask(items.restore_contact(known, owned))
+            await self._committer.at_once(items.restore_contact(known, owned))
             row = await self._shard.client.get(self.keys.contact(contact))
         if row is None:
             await self._committer.check()

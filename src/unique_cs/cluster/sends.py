@@ -1,12 +1,14 @@
 """The items that make events and answers: what becomes of them when the script says no."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from unique_cs.actions import access
 from unique_cs.cluster import items, log
 from unique_cs.cluster.commit import Answer, Item, Prepare
+from unique_cs.cluster.loading import Loading
 from unique_cs.cluster.log import Record, encode
+from unique_cs.cluster.memory import Memory
 from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Draft
 from unique_cs.domain.events import MESSAGE_CREATED, Actor, MessageCreated
@@ -14,11 +16,25 @@ from unique_cs.errors import Code, OutcomeUnknown, Replaced, StorageUnavailable,
 from unique_cs.ports import Entry
 from unique_cs.storage import rows
 
-if TYPE_CHECKING:
-    from unique_cs.cluster.timeline import ClusterTimeline
-
 MAX_TRIES: Final = 32
 """How often a message is decided again before its connection has to come back."""
+
+
+class Places(Protocol):
+    """What an item needs of the timeline that it is for.
+
+    `follow_to` returns once this node has followed the log to a place; `give_up` tells whoever waits for an
+    entry that it got no place.
+    """
+
+    @property
+    def memory(self) -> Memory: ...
+    @property
+    def loading(self) -> Loading: ...
+    async def follow_to(self, place: int) -> None: ...
+    async def newest_elsewhere(self, contact: int) -> Conversation | None: ...
+    def new_id(self, time: int) -> int: ...
+    def give_up(self, entry: Entry, error: UniqueCsError) -> None: ...
 
 
 class Append(Item):
@@ -43,7 +59,7 @@ class Append(Item):
 
     def __init__(
         self,
-        timeline: "ClusterTimeline",
+        timeline: Places,
         entry: Entry,
         actor: Actor,
         drafts: Sequence[Draft],
@@ -123,7 +139,7 @@ class Append(Item):
         contact = int(conversation.contact.id)
         if answer.code == "absent":
             await timeline.loading.contact(contact)
-            await timeline.loading.conversation(conversation.id)
+            await timeline.loading.restore(conversation.id)
             return conversation
         await timeline.follow_to(answer.place)
         if conversation.seq:
@@ -199,7 +215,7 @@ class Refuse(Item):
 
     __slots__ = ("_entry", "_origin", "_row", "_timeline")
 
-    def __init__(self, timeline: "ClusterTimeline", entry: Entry, error: UniqueCsError) -> None:
+    def __init__(self, timeline: Places, entry: Entry, error: UniqueCsError) -> None:
         session = entry.session
         assert session is not None
         row = rows.error_row(error.code, error.message)

@@ -4,8 +4,7 @@ A write is asked for here, placed by the script, kept by the journal, and told a
 every node in the same order. Until then nothing here has changed: the head that is shown is the log's.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Sequence
 from secrets import token_bytes
 from typing import Any
 
@@ -23,9 +22,9 @@ from unique_cs.domain.events import Actor, Named
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, Replaced, UniqueCsError
 from unique_cs.ports import Answer, Archive, Clock, Contact, Entry, Stored
-from unique_cs.protocol.session import Session, Verdict
+from unique_cs.protocol.session import Session
 from unique_cs.storage import rows
-from unique_cs.storage.pages import must_meet, session_key
+from unique_cs.storage.pages import check, page, request_key, session_key
 
 Subscriber = Callable[[list[Entry]], None]
 _FORGOTTEN = Answer(code=Code.CONFLICT, message="this send is too old to be answered again")
@@ -117,7 +116,7 @@ class ClusterTimeline:
         """
         self._committer.admit()
         if session is not None:
-            _check(session, n)
+            check(session, n)
         if expect != (conversation.state_seq if items.is_plain(drafts) else conversation.seq):
             raise UniqueCsError(Code.CONFLICT, "the conversation has changed meanwhile")
         time = self._clock.now_ms()
@@ -134,7 +133,7 @@ class ClusterTimeline:
     def refuse(self, session: Session, n: int, error: UniqueCsError, sender: object) -> Entry:
         """Store `error` as the final answer to send `n`."""
         self._committer.admit()
-        _check(session, n)
+        check(session, n)
         session.n = n
         return self.put_refusal(session, n, error, sender)
 
@@ -151,17 +150,7 @@ class ClusterTimeline:
         self, conversation: Conversation, after: int, before: int, limit: int, newest: bool
     ) -> list[Stored]:
         """Events with after < seq < before that are durable, oldest first; see the port."""
-        before = min(before, conversation.durable + 1)
-        if after + 1 >= before or limit <= 0:
-            return []
-        found = await self._warm_events(conversation.id, after, before, limit, newest)
-        first = found[0].seq if found else before
-        if first > after + 1 and not (newest and len(found) == limit):
-            wanted = limit - len(found) if newest else limit
-            older = await self._archive.events(conversation.id, after, first, wanted, newest)
-            found = (older + found)[-limit:] if newest else (older + found)[:limit]
-        must_meet(found, last=before - 1) if newest else must_meet(found, first=after + 1)
-        return found
+        return await page(self._warm_events, self._archive, conversation, after, before, limit, newest)
 
     async def _warm_events(
         self, conversation: int, after: int, before: int, limit: int, newest: bool
@@ -205,8 +194,7 @@ class ClusterTimeline:
 
     async def request_session(self, principal: Principal, key: str) -> Session:
         """The session that is named by an actor and its Idempotency-Key; its only send is number 1."""
-        named = f"{principal.kind}:{principal.id}:{key}".encode()
-        digest = blake2b(named, digest_size=16, person=b"idempotency").digest()
+        digest = request_key(principal, key)
         held = self._memory.sessions.get(digest)
         if held is not None:
             return held
@@ -283,10 +271,9 @@ class ClusterTimeline:
         """How more comes to be held."""
         return self._loading
 
-    @property
-    def follow_to(self) -> Callable[[int], Awaitable[None]]:
+    async def follow_to(self, place: int) -> None:
         """Return once this node has followed the log to a place."""
-        return self._memory.follow_to
+        await self._memory.follow_to(place)
 
     def new_id(self, time: int) -> int:
         """An id of an event."""
@@ -320,12 +307,3 @@ class ClusterTimeline:
         self.epoch, self.keys, self._counter = epoch, Keys(counter), counter
         self._loading.keys = self.keys
         self._opening.clear()
-
-
-def _check(session: Session, n: int) -> None:
-    verdict = session.check(n)
-    if verdict is Verdict.TAKE:
-        return
-    if verdict is Verdict.FULL:
-        raise UniqueCsError(Code.RATE_LIMITED, "too many sends without an answer", retry_after_ms=50)
-    raise UniqueCsError(Code.OUT_OF_ORDER, f"expected {session.expected}")

@@ -187,8 +187,8 @@ relay = Table(
     **_MYSQL,
 )
 
-# In the order of (place, n): place is the relay's where it wrote the row, and 0 goes first. `parked` is when it
-# was given up, or 0.
+# In the order of (place, n): place is the relay's where it wrote the row, and 0 goes first. `parked` is when
+# it was given up, or 0.
 outbox = Table(
     "outbox",
     metadata,

@@ -6,7 +6,6 @@ that step go into one batch of the group commit.
 """
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from secrets import token_bytes
 from weakref import WeakValueDictionary
 
@@ -18,12 +17,12 @@ from unique_cs.domain.events import MESSAGE_CREATED, Actor, Event, Named, visibi
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, Replaced, StorageUnavailable, UniqueCsError
 from unique_cs.ports import Answer, Archive, Clock, Contact, Entry, Stored
-from unique_cs.protocol.session import Session, Verdict
+from unique_cs.protocol.session import Session
 from unique_cs.storage import keys, rows
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.installation import IdSource, epoch_of
-from unique_cs.storage.pages import must_meet, session_key
+from unique_cs.storage.pages import check, page, request_key, session_key
 
 _encode = msgspec.json.Encoder().encode
 _FORGOTTEN = Answer(code=Code.CONFLICT, message="this send is too old to be answered again")
@@ -131,7 +130,7 @@ class EmbeddedTimeline:
         if conversation.seq and self._conversations.get(conversation.id) is not conversation:
             raise StorageUnavailable("the store was opened again meanwhile", 100)
         if session is not None:
-            _check(session, n)
+            check(session, n)
         plain = len(drafts) == 1 and drafts[0].name == MESSAGE_CREATED
         if expect != (conversation.state_seq if plain else conversation.seq):
             raise UniqueCsError(Code.CONFLICT, "the conversation has changed meanwhile")
@@ -192,7 +191,7 @@ class EmbeddedTimeline:
     def refuse(self, session: Session, n: int, error: UniqueCsError, sender: object) -> Entry:
         """Store `error` as the final answer to send `n`."""
         self.group.admit()
-        _check(session, n)
+        check(session, n)
         entry = Entry(None, None, b"", 0)
         entry.session, entry.n, entry.sender, entry.error = session, n, sender, error
         session.n = n
@@ -218,17 +217,12 @@ class EmbeddedTimeline:
         self, conversation: Conversation, after: int, before: int, limit: int, newest: bool
     ) -> list[Stored]:
         """Events with after < seq < before that are durable, oldest first; see the port."""
-        before = min(before, conversation.durable + 1)
-        if after + 1 >= before or limit <= 0:
-            return []
-        found = self._hot_events(conversation.id, after, before, limit, newest)
-        first = found[0].seq if found else before
-        if first > after + 1 and not (newest and len(found) == limit):
-            wanted = limit - len(found) if newest else limit
-            older = await self._archive.events(conversation.id, after, first, wanted, newest)
-            found = (older + found)[-limit:] if newest else (older + found)[:limit]
-        must_meet(found, last=before - 1) if newest else must_meet(found, first=after + 1)
-        return found
+        return await page(self._hot_page, self._archive, conversation, after, before, limit, newest)
+
+    async def _hot_page(
+        self, conversation: int, after: int, before: int, limit: int, newest: bool
+    ) -> list[Stored]:
+        return self._hot_events(conversation, after, before, limit, newest)
 
     def _hot_events(
         self, conversation: int, after: int, before: int, limit: int, newest: bool
@@ -292,8 +286,7 @@ class EmbeddedTimeline:
 
     async def request_session(self, principal: Principal, key: str) -> Session:
         """The session that is named by an actor and its Idempotency-Key; its only send is number 1."""
-        named = f"{principal.kind}:{principal.id}:{key}".encode()
-        digest = blake2b(named, digest_size=16, person=b"idempotency").digest()
+        digest = request_key(principal, key)
         session = self._sessions.get(digest)
         if session is None:
             session = Session(digest, principal, n=self._last_answer(digest))
@@ -322,15 +315,6 @@ class EmbeddedTimeline:
         if not found:
             found = await self._archive.events(answer.conversation, answer.seq - 1, answer.seq + 1, 1, False)
         return Answer(answer.conversation, answer.seq, found[0]) if found else _FORGOTTEN
-
-
-def _check(session: Session, n: int) -> None:
-    verdict = session.check(n)
-    if verdict is Verdict.TAKE:
-        return
-    if verdict is Verdict.FULL:
-        raise UniqueCsError(Code.RATE_LIMITED, "too many sends without an answer", retry_after_ms=50)
-    raise UniqueCsError(Code.OUT_OF_ORDER, f"expected {session.expected}")
 
 
 def _nobody(entries: list[Entry]) -> None:
