@@ -8,6 +8,8 @@ its node died, is taken out by whoever comes first, and its contact's end is tol
 import asyncio
 import contextlib
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -125,14 +127,21 @@ class ClusterPeers:
     async def _move_presence(self) -> None:
         """Comings and goings, in their order as far as one contact is concerned."""
         calls, self._calls = self._calls, []
-        for came, contact, key, call in calls:
-            script = _COME if came else _GO
-            words = [self._end()] if came else []
-            with contextlib.suppress(*Failure):
-                if await self._shard.client.eval(
-                    script, 2, PRESENT, COUNTS, *words, contact, _member(contact, key)
-                ):
-                    call()
+        for came, run in groupby(calls, key=itemgetter(0)):
+            alike = list(run)
+            for start in range(0, len(alike), BATCH):
+                with contextlib.suppress(*Failure):
+                    await self._move(came, alike[start : start + BATCH])
+
+    async def _move(self, came: bool, calls: list[tuple[bool, int, str, Call]]) -> None:
+        # Of a contact that came twice the first says so, of one that went twice the last.
+        tell = {contact: call for _, contact, _, call in (reversed(calls) if came else calls)}
+        words: list[int | str] = [self._end()] if came else []
+        for _, contact, key, _ in calls:
+            words += (contact, _member(contact, key))
+        script = _COME if came else _GO
+        for contact in await self._shard.client.eval(script, 2, PRESENT, COUNTS, *words):
+            tell[int(contact)]()
 
     def _end(self) -> int:
         return self._clock.now_ms() + LIFE_MS

@@ -34,6 +34,10 @@ TIMEOUT_S: Final = 5.0
 MAX_CONNECTIONS: Final = 64
 """Who comes when all are in use waits for one, as long as for an answer."""
 
+TOGETHER: Final = frozenset({"GET", "HGET", "HGETALL", "ZREVRANGE"})
+"""Short reads: those that are asked for while some are under way go together, over one connection."""
+
+MAX_TOGETHER: Final = 500
 
 _STREAMS: Final = ("XRANGE", "XREVRANGE", "XREAD")
 
@@ -182,11 +186,41 @@ _AWAY: Final = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 class _Client(Redis):
+    def __init__(self, pool: ConnectionPool) -> None:
+        super().__init__(connection_pool=pool)
+        self._asked: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
+        self._reading: asyncio.Task[None] | None = None
+
     async def execute_command(self, *words: Any, **options: Any) -> Any:
+        if words[0] in TOGETHER:
+            return await self._read(words)
         try:
             return await super().execute_command(*words, **options)  # type: ignore[no-untyped-call]
         except _AWAY as error:
             raise RedisAway from error
+
+    def _read(self, words: tuple[Any, ...]) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._asked.append((words, future))
+        if self._reading is None:
+            self._reading = loop.create_task(self._read_all())
+        return future
+
+    async def _read_all(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked[:MAX_TOGETHER], self._asked[MAX_TOGETHER:]
+            answers: list[Any]
+            try:
+                async with self.pipeline(transaction=False) as pipe:
+                    for words, _ in asked:
+                        pipe.execute_command(*words)
+                    answers = await pipe.execute(raise_on_error=False)
+            except Exception as error:  # noqa: BLE001  # whatever it is, those who ask are told
+                answers = [error] * len(asked)
+            for (_, future), answer in zip(asked, answers, strict=True):
+                _settle(future, answer)
+        self._reading = None
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
@@ -200,8 +234,17 @@ class _Pipeline(Pipeline):
             raise RedisAway from error
 
 
+def _settle(future: asyncio.Future[Any], answer: Any) -> None:
+    if future.done():
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
+
+
 def _client(pool: ConnectionPool) -> Redis:
-    client = _Client(connection_pool=pool)
+    client = _Client(pool)
     for command in _STREAMS:
         # The library would make a dictionary of each entry.
         client.response_callbacks.pop(command)
