@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import deque
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
 
 from unique_cs.cluster.cluster import Cluster
-from unique_cs.cluster.keys import Keys
-from unique_cs.cluster.shard import Failure, Shard
+from unique_cs.cluster.keys import Keys, first_place, named
+from unique_cs.cluster.shard import TAG, Failure, Shard
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 from unique_cs.ports import Archive, Clock
+from unique_cs.storage.people import read_contact
 from unique_cs.telemetry import log
 
 EACH_S: Final = 60.0
@@ -26,7 +28,8 @@ for i = 4, #ARGV do
   local head = redis.call('HMGET', P .. 'c:' .. id, 'l')
   local last = tonumber(head[1] or '0')
   if last <= archived then
-    if last <= quiet and not redis.call('HGET', P .. 'i', id) then
+    local touched = tonumber(redis.call('ZSCORE', P .. 't', id) or '0')
+    if touched <= quiet and not redis.call('HGET', P .. 'i', id) then
       redis.call('DEL', P .. 'c:' .. id, P .. 'e:' .. id, P .. 'r:' .. id)
       redis.call('ZREM', P .. 't', id)
       gone = gone + 1
@@ -38,6 +41,44 @@ end
 return gone
 """.replace("ARGV_SHORT", str(SHORT))
 
+# A contact, where none of its conversations is held: whoever puts one back puts the contact back first.
+_EVICT_CONTACTS: Final = """
+local P, quiet, gone = ARGV[1], tonumber(ARGV[2]), 0
+local function is_held(id)
+  local touched = tonumber(redis.call('ZSCORE', P .. 'p', id) or '0')
+  if touched > quiet then
+    return true
+  end
+  for _, conversation in ipairs(redis.call('ZRANGE', P .. 'o:' .. id, 0, -1)) do
+    local known = redis.call('EXISTS', P .. 'c:' .. conversation)
+    if known + redis.call('HEXISTS', P .. 'i', conversation) > 0 then
+      return true
+    end
+  end
+  return false
+end
+for i = 3, #ARGV, 2 do
+  local id, name = ARGV[i], P .. 'x:' .. ARGV[i + 1]
+  if not is_held(id) then
+    redis.call('DEL', P .. 'k:' .. id, P .. 'o:' .. id, P .. 'u:' .. id)
+    if redis.call('GET', name) == id then
+      redis.call('DEL', name)
+    end
+    redis.call('ZREM', P .. 'p', id)
+    gone = gone + 1
+  end
+end
+return gone
+"""
+
+
+class Gone(NamedTuple):
+    """How many went; `rows` are the journal's."""
+
+    conversations: int = 0
+    contacts: int = 0
+    rows: int = 0
+
 
 class Eviction:
     """Runs on every node; for Redis it does no harm that several do the same."""
@@ -45,13 +86,17 @@ class Eviction:
     def __init__(
         self, shard: Shard, cluster: Cluster, archive: Archive, clock: Clock, hot_hours: int
     ) -> None:
-        """Conversations stay `hot_hours` after their last event, and for as long as they are not resolved."""
+        """Conversations stay `hot_hours` after their last change, and for as long as they are not resolved.
+
+        Contacts stay as long after theirs, and for as long as one of their conversations does.
+        """
         self._shard = shard
         self._cluster = cluster
         self._archive = archive
         self._clock = clock
         self._hot_ms = hot_hours * 3_600_000
         self._marks: deque[tuple[int, int]] = deque()
+        self._swept = 0
 
     async def run(self) -> None:
         """Once a minute."""
@@ -64,33 +109,73 @@ class Eviction:
             except Exception as error:  # noqa: BLE001  # it is tried again in a minute
                 log.error("letting go failed", error=repr(error))
 
-    async def run_once(self) -> tuple[int, int]:
-        """Return how many conversations and how many rows of the journal went."""
+    async def run_once(self) -> Gone:
+        """Return what went."""
         generation = self._cluster.generation
         if generation is None:
-            return 0, 0
+            return Gone()
         now, archived = self._clock.now_ms(), await self._archive.cursor()
         self._marks.append((now, self._cluster.memory.position))
-        gone = await self._evict(Keys(generation.counter), archived, self._place_before(now - self._hot_ms))
+        keys, quiet = Keys(generation.counter), self._place_before(now - self._hot_ms)
+        conversations = await self._evict(keys, archived, quiet)
+        contacts = await self._evict_contacts(keys, min(archived, quiet))
+        await self._sweep(generation.counter, archived)
         rows = await self._cluster.journal.trim(archived, self._place_before(now - DAY_MS))
         while self._marks and self._marks[0][0] < now - max(DAY_MS, self._hot_ms) - 10 * EACH_S * 1000:
             self._marks.popleft()
-        return gone, rows
+        return Gone(conversations, contacts, rows)
 
     def _place_before(self, time_ms: int) -> int:
         """The last place that was reached before a time, as this process saw it; 0 if it began later."""
         return max((place for time, place in self._marks if time <= time_ms), default=0)
 
     async def _evict(self, keys: Keys, archived: int, quiet: int) -> int:
-        client: Any = self._shard.client
+        async def let_go(found: list[bytes]) -> int:
+            return int(await self._shard.client.eval(_EVICT, 0, keys.prefix, archived, quiet, *found))
+
+        return await self._each(keys.touched, archived, let_go)
+
+    async def _evict_contacts(self, keys: Keys, quiet: int) -> int:
+        async def let_go(found: list[bytes]) -> int:
+            known = await self._shard.client.mget([keys.contact(int(each)) for each in found])
+            words = [word for each, row in zip(found, known, strict=True) for word in (each, _name(row))]
+            return int(await self._shard.client.eval(_EVICT_CONTACTS, 0, keys.prefix, quiet, *words))
+
+        return await self._each(keys.people, quiet, let_go)
+
+    async def _each(self, key: str, last: int, let_go: Callable[[list[bytes]], Awaitable[int]]) -> int:
+        """Let `let_go` see, some at a time, what was changed up to the place `last`; return how many went."""
         gone = start = 0
         while True:
-            found = await client.zrangebyscore(
-                keys.touched, "-inf", archived, start=start, num=BATCH, withscores=False
-            )
+            found = await self._shard.client.zrangebyscore(key, "-inf", last, start=start, num=BATCH)
             if not found:
                 return gone
-            went = int(await client.eval(_EVICT, 0, keys.prefix, archived, quiet, *found))
+            went = await let_go(found)
             gone += went
             start += len(found) - went
             await asyncio.sleep(0)
+
+    async def _sweep(self, counter: int, archived: int) -> None:
+        """Delete earlier generations, once no recovery needs their logs: all of them is archived."""
+        if self._swept >= counter or archived < first_place(counter):
+            return
+        client, cursor = self._shard.client, 0
+        while True:
+            cursor, found = await client.scan(cursor, match=f"{TAG}:*", count=BATCH)
+            old = [key for key in found if _is_before(counter, key)]
+            if old:
+                await client.unlink(*old)
+            if not cursor:
+                break
+        self._swept = counter
+
+
+def _name(row: bytes | None) -> str:
+    contact = read_contact(row) if row is not None else None
+    return named(contact.inbox, contact.identifier) if contact and contact.identifier else ""
+
+
+def _is_before(counter: int, key: bytes) -> bool:
+    """Say whether a key is one of an earlier generation."""
+    number = key.split(b":")[1]
+    return number.isdigit() and int(number) < counter

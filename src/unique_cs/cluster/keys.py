@@ -15,7 +15,7 @@
 | k:contact, x:inbox:digest | string | contact row; contact of an identifier |
 | s:session | hash | k kind, a actor, c connections, n last send |
 | a:session | hash | n → place of the event, or error row |
-| t | sorted set | conversation → place of its last change |
+| t, p | sorted set | conversation, contact → place of its last change, or when it was put back |
 | b:process | hash | number and answer of a process's last batch |
 """
 
@@ -41,6 +41,7 @@ class Keys:
         self.archived: Final = f"{self.prefix}archived"
         self.index: Final = f"{self.prefix}i"
         self.touched: Final = f"{self.prefix}t"
+        self.people: Final = f"{self.prefix}p"
 
     def conversation(self, conversation: int) -> str:
         """State of a conversation."""

@@ -13,7 +13,7 @@ end
 local P, TTL = ARGV[2], ARGV[5]
 local BATCH, SESSION, ANSWERS, CONVERSATION, EVENTS = P .. 'b:' .. ARGV[3], P .. 's:', P .. 'a:', P .. 'c:', P .. 'e:'
 local OWNED, UNRESOLVED, CURSORS, CONTACT, NAMED = P .. 'o:', P .. 'u:', P .. 'r:', P .. 'k:', P .. 'x:'
-local INDEX, LOG, HEAD, TOUCHED = P .. 'i', P .. 'log', P .. 'head', P .. 't'
+local INDEX, LOG, HEAD, TOUCHED, PEOPLE = P .. 'i', P .. 'log', P .. 'head', P .. 't', P .. 'p'
 local KEPT_ANSWERS = 256
 
 local seen = redis.call('HMGET', BATCH, 'number', 'answer')
@@ -189,7 +189,9 @@ local function save_contact()
     call('SET', NAMED .. name, contact)
   end
   call('SET', CONTACT .. contact, row)
-  return { 'ok', 0, log('k', 'k', 'c', contact, 'o', origin, 'r', row) }
+  log('k', 'k', 'c', contact, 'o', origin, 'r', row)
+  call('ZADD', PEOPLE, number(place), contact)
+  return { 'ok', 0, place }
 end
 
 local function advance()
@@ -208,7 +210,10 @@ local function advance()
   end
   local row = number(new_read) .. ':' .. number(new_delivered)
   call('HSET', CURSORS .. conversation, who, row)
-  return { 'ok', 0, log('k', 'r', 'c', conversation, 's', who, 'r', row) }
+  log('k', 'r', 'c', conversation, 's', who, 'r', row)
+  call('HSET', CONVERSATION .. conversation, 'l', number(place))
+  call('ZADD', TOUCHED, number(place), conversation)
+  return { 'ok', 0, place }
 end
 
 -- What the cold tier knows comes back; what is here already is newer.
@@ -239,6 +244,7 @@ local function restore_contact()
     return { 'ok' }
   end
   call('SET', CONTACT .. contact, row)
+  call('ZADD', PEOPLE, number(place), contact)
   if name ~= '' then
     call('SETNX', NAMED .. name, contact)
   end
