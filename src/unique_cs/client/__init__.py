@@ -28,9 +28,9 @@ from unique_cs.client.outputs import (
 )
 from unique_cs.client.rest import Rest, RestError
 from unique_cs.client.roads import ROADS, Road
-from unique_cs.client.session import Phase, Session, Settings
+from unique_cs.client.session import Phase, Session
 from unique_cs.client.sqlite import SQLiteStore
-from unique_cs.client.state import Frame, MemoryStore, Position, Send, State, Store
+from unique_cs.client.state import Frame, MemoryStore, Position, Send, Settings, State, Store
 
 __all__ = [
     "ROADS",

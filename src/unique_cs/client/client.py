@@ -23,8 +23,8 @@ from unique_cs.client.outputs import (
 )
 from unique_cs.client.rest import Rest, RestError
 from unique_cs.client.roads import ROADS, Choice, Ends, Factory, Road, Wire
-from unique_cs.client.session import Session, Settings
-from unique_cs.client.state import Frame, MemoryStore, Position, Store
+from unique_cs.client.session import Session
+from unique_cs.client.state import Frame, MemoryStore, Position, Settings, Store
 from unique_cs.client.websocket import WebSocketWire
 
 Answer = Sent | Refused | Abandoned

@@ -4,9 +4,7 @@ Frames, time and the transport's fate go in, outputs come out. The shell calls o
 carries out `take()` in order. `deadline` says when `tick` is due. Time is in seconds on any growing clock.
 """
 
-import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -30,7 +28,7 @@ from unique_cs.client.outputs import (
     Signalled,
     Transmit,
 )
-from unique_cs.client.state import Frame, Position, Send, Store
+from unique_cs.client.state import Frame, Position, Send, Settings, Store
 from unique_cs.client.throttle import Throttle
 from unique_cs.client.timelines import Timelines
 
@@ -45,17 +43,6 @@ class Phase(Enum):
     CONNECTING = "connecting"  # `connect` was sent
     LIVE = "live"
     HALTED = "halted"
-
-
-@dataclass(slots=True)
-class Settings:
-    """What a session may be told beside its token. Times are in seconds."""
-
-    name: str = "unique-cs-python"
-    version: str = "1"
-    backoff_base: float = 0.5
-    backoff_cap: float = 30.0
-    rng: random.Random = field(default_factory=random.SystemRandom)
 
 
 class Session:

@@ -1,9 +1,21 @@
 """What a client keeps between connections, and the port through which it is stored."""
 
+import random
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 Frame = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Settings:
+    """What a session may be told beside its token. Times are in seconds."""
+
+    name: str = "unique-cs-python"
+    version: str = "1"
+    backoff_base: float = 0.5
+    backoff_cap: float = 30.0
+    rng: random.Random = field(default_factory=random.SystemRandom)
 
 
 @dataclass(frozen=True, slots=True)
