@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.mosquitto import mosquitto
 from tests.support.sm import sealed_at
-from tests.support.world import Person, World, answered, inhabited, running, until
+from tests.support.world import Person, answered, inhabited, running, until
 from unique_cs.bench.process import ServerProcess, free_port
 from unique_cs.client import Connected, Phase, Road, Sent
 from unique_cs.client.roads import Choice
@@ -103,7 +103,7 @@ async def test_a_session_hops_between_the_roads_while_the_server_is_killed(tmp_p
                 await asyncio.sleep(0.01)
 
         talking = asyncio.create_task(talk())
-        await _hop(town, (visitor, owner), dice)
+        await _hop(server, (visitor, owner), dice)
         talking.cancel()
         answers = await answered(sends, 30)
         assert all(isinstance(answer, Sent) for answer in answers)
@@ -114,14 +114,14 @@ async def test_a_session_hops_between_the_roads_while_the_server_is_killed(tmp_p
         assert await town.verdict() == []
 
 
-async def _hop(town: World, people: tuple[Person, ...], dice: tuple[Dice, ...]) -> None:
+async def _hop(server: ServerProcess, people: tuple[Person, ...], dice: tuple[Dice, ...]) -> None:
     rng = random.Random(3)
     for _ in range(KILLS):
         for _ in range(6):
             await asyncio.sleep(rng.uniform(0.1, 0.4))
             rng.choice(people).cut()
-        await town.server.kill()
-        await town.server.start()
+        await server.kill()
+        await server.start()
     while any(each.worked[road] < 2 for each in dice for road in ALL):
         await until(lambda: all(person.session.phase is Phase.LIVE for person in people), 20)
         for person in people:

@@ -9,8 +9,8 @@ import msgspec
 
 from unique_cs.actions import conversations, messages
 from unique_cs.cluster.cluster import Cluster
-from unique_cs.cluster.memory import tell_flushed
 from unique_cs.cluster.ending import end
+from unique_cs.cluster.memory import tell_flushed
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.shard import Shard
 from unique_cs.domain.body import TextBody
