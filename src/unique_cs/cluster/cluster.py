@@ -15,6 +15,7 @@ from unique_cs.cluster.leases import Lease
 from unique_cs.cluster.loading import Loading
 from unique_cs.cluster.memory import Memory
 from unique_cs.cluster.node_numbers import NumberedIds
+from unique_cs.cluster.pace import Pace
 from unique_cs.cluster.people import ClusterContacts
 from unique_cs.cluster.recovery import Recovery
 from unique_cs.cluster.settling import Settling
@@ -32,6 +33,9 @@ from unique_cs.telemetry import metrics
 RETRY_S: Final = 0.2
 PATIENCE_S: Final = 3.0
 """How long Redis may be away before everybody is sent away to come back later."""
+
+PACE_S: Final = 0.002
+"""The time from one reading of the log to the next is at least this: what grows is read by the handful."""
 
 RECOVERY: Final = "recovery"
 JOURNALS: Final = "journal:"
@@ -212,7 +216,9 @@ class Cluster:
     async def _feed(self, generation: Generation) -> None:
         """Take the log as it grows; own steps wait until the journal has them."""
         client, memory, keys = self._shard.client, self.memory, Keys(generation.counter)
+        pace = Pace(PACE_S)
         while True:
+            await pace.turn()
             records = await log.follow(client, keys, memory.position)
             own = [record.place for record in records if memory.is_own(record)]
             if own:

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from unique_cs.cluster.keys import GENERATION, Keys
 from unique_cs.cluster.log import Record, encode
+from unique_cs.cluster.pace import Pace
 from unique_cs.cluster.shard import Shard
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 from unique_cs.storage.group import GroupCommit
@@ -22,6 +23,9 @@ from unique_cs.telemetry import metrics
 
 MAX_BATCH: Final = 500
 """Items of one call: while a script runs, nobody else is served."""
+
+PACE_S: Final = 0.002
+"""The time from one call to the next is at least this: under load a call of one item costs most."""
 
 JOURNAL: Final = b"j"
 """First byte of a journal row's key; the rest is the place in the log."""
@@ -113,6 +117,7 @@ class Committer:
         self._number = self._beside = 0
         self._generation: Generation | None = None
         self._wake = asyncio.Event()
+        self._pace = Pace(PACE_S)
         self._moved = asyncio.Event()
         self.process = token_hex(6)
         self.refusal = "Redis is not connected yet"
@@ -153,6 +158,7 @@ class Committer:
             await self._answer([_answer(each) for each in answers])
 
     async def _gather(self) -> None:
+        await self._pace.turn()
         while not self._queue:
             self._wake.clear()
             await self._wake.wait()
