@@ -15,6 +15,7 @@ from unique_cs.actions import conversations
 from unique_cs.cluster.eviction import Eviction, Gone
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.events import Named
+from unique_cs.errors import OutcomeUnknown
 from unique_cs.ports import Contact
 
 HOUR_MS = 3_600_000
@@ -139,6 +140,27 @@ async def test_what_a_node_holds_comes_back_with_the_next_message(pair: list[Clu
     assert sent.event is not None
     assert sent.event.seq == conversation.seq == 11
     assert conversation.status == "open"
+
+
+async def test_a_cold_tier_that_hangs_holds_nobody_up(
+    pair: list[ClusterNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = pair
+    conversation = await talked(here)
+    await Quiet(there).pass_by()
+    session = await here.session()
+    with monkeypatch.context() as patch:
+        patch.setattr(here.cluster.cold, "conversation", lambda _: asyncio.sleep(3600))
+        late = asyncio.ensure_future(here.send(session, 1, "back", conversation))
+        await asyncio.wait_for(here.contacts.save_contact(NAMED), 10)
+        with pytest.raises(OutcomeUnknown):
+            await asyncio.wait_for(late, 10)
+    # Nothing is stored: the client comes back, here or elsewhere, and sends it again.
+    again, _ = await there.timeline.open_session(ANN, session.id, None, 0)
+    assert again.n == 0
+    found = await there.timeline.conversation(conversation.id)
+    assert found is not None
+    assert (await there.send(again, 1, "back", found)).event is not None
 
 
 async def test_what_is_not_resolved_or_not_archived_stays(pair: list[ClusterNode]) -> None:

@@ -1,5 +1,6 @@
 """The items that make events and answers: what becomes of them when the script says no."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -15,6 +16,9 @@ from unique_cs.domain.events import MESSAGE_CREATED, Actor, MessageCreated
 from unique_cs.errors import Code, OutcomeUnknown, Replaced, StorageUnavailable, UniqueCsError
 from unique_cs.ports import Entry
 from unique_cs.storage import rows
+
+RESTORE_S: Final = 1.0
+"""How long a message may wait for what Redis let go of, before its connection has to come back."""
 
 MAX_TRIES: Final = 32
 """How often a message is decided again before its connection has to come back."""
@@ -138,13 +142,22 @@ class Append(Item):
         timeline, conversation = self._timeline, self._conversation
         contact = int(conversation.contact.id)
         if answer.code == "absent":
-            await timeline.loading.contact(contact)
-            await timeline.loading.restore(conversation.id)
+            await self._put_back(contact)
             return conversation
         await timeline.follow_to(answer.place)
         if conversation.seq:
             return conversation
         return await timeline.newest_elsewhere(contact) or conversation
+
+    async def _put_back(self, contact: int) -> None:
+        """Put back what Redis let go of. All other items of this node wait meanwhile."""
+        loading = self._timeline.loading
+        try:
+            async with asyncio.timeout(RESTORE_S):
+                await loading.contact(contact)
+                await loading.restore(self._conversation.id)
+        except TimeoutError:
+            raise StorageUnavailable("the cold tier does not answer") from None
 
     def _decide_message(self, conversation: Conversation) -> None:
         session, message = self._entry.session, self._drafts[-1].data
