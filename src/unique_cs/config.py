@@ -55,13 +55,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     sends_per_ip: Positive = 200
     sends_per_inbox: Positive = 5_000
     signals_per_second: Positive = 20
-    requests_per_ip: Positive = 200
     max_lag_ms: Positive = 200
     ack_target_ms: Positive = 20
     min_backlog: Positive = 200
     max_backlog: Positive = 10_000
     max_queued: Positive = 268_435_456
     max_memory_mb: Annotated[int, Meta(ge=0)] = 0
+    requests_per_ip: Positive = 200
     logins_per_minute: Positive = 10
     session_days: Annotated[int, Meta(ge=7)] = 30
     contact_token_days: Positive = 365
