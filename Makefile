@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-50k docs lock clean ready ready-dev
+.PHONY: help run test check bench bench-cluster bench-50k docs lock clean ready ready-dev
 
 help: ## list these verbs
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: ready ## install what is needed, build the web assets, start the server
 	@$(VENV) -m scripts.web build
@@ -19,6 +19,9 @@ check: ready-dev ## linters, types, import rules, sizes
 
 bench: ready ## measure this machine (ARGS="…" goes to unique-cs bench)
 	@$(VENV) -m unique_cs bench $(ARGS)
+
+bench-cluster: ready-dev ## measure messages and pages of one and of two nodes over Redis and MariaDB
+	@$(VENV) -m bench.cluster $(ARGS)
 
 bench-50k: ready-dev ## measure 50,000 connections over four workers, Redis and MariaDB
 	@$(VENV) -m bench.fifty $(ARGS)

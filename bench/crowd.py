@@ -100,12 +100,19 @@ class Crowd:
     async def connect(self, talking: int) -> float:
         """Let everybody connect, and stay; the last `talking` are to talk. Returns the seconds it took."""
         began = time.monotonic()
+        # Who says nothing for long is sent away, also while others still come.
+        self._beating = asyncio.get_running_loop().create_task(self._beat())
         turns = iter(enumerate(self._tokens))
         await asyncio.gather(*(self._connect(turns, len(self._tokens) - talking) for _ in range(AT_ONCE)))
-        return time.monotonic() - began
+        seconds = time.monotonic() - began
+        gc.collect()
+        gc.freeze()
+        return seconds
 
     async def _connect(self, turns: Any, first: int) -> None:
         loop = asyncio.get_running_loop()
+        greeted: asyncio.Future[dict[str, Any]] = loop.create_future()
+        greeted.set_result({})
         for number, token in turns:
             source = f"127.0.{self._index}.{2 + number // PER_ADDRESS}"
             peer = Talker(token, loop, self._found) if number >= first else Peer(token, loop)
@@ -116,7 +123,7 @@ class Crowd:
                 peer.go_live()
             else:
                 # What a generator holds for an idle session is not to fill the machine.
-                del peer.connected
+                peer.connected = greeted
 
     async def agent(self) -> int:
         """An agent comes and follows those who are to talk."""
@@ -128,21 +135,18 @@ class Crowd:
         await asyncio.sleep(2)
         return len(self._talkers)
 
-    async def beat(self) -> int:
-        """From now on each connection pings every 25 s, spread evenly."""
-        gc.collect()
-        gc.freeze()
-        self._beating = asyncio.get_running_loop().create_task(self._beat())
-        return len(self._peers)
-
     async def _beat(self) -> None:
-        began, sent = time.monotonic(), 0
+        """Each connection pings every 25 s, spread evenly."""
+        due, at = 0.0, 0
+        began = time.monotonic()
         while True:
-            due = int((time.monotonic() - began) / PERIOD_S * len(self._peers))
-            for k in range(sent, due):
-                self._peers[k % len(self._peers)].write(PING)
-            sent = due
             await asyncio.sleep(0.02)
+            now = time.monotonic()
+            due, began = due + (now - began) / PERIOD_S * len(self._peers), now
+            for _ in range(int(due)):
+                at = (at + 1) % len(self._peers)
+                self._peers[at].write(PING)
+            due -= int(due)
 
     async def talk(self, rate: int, seconds: float) -> dict[str, Any]:
         """Open loop: message k is meant to start at k / rate; contact and agent in turn."""

@@ -136,7 +136,6 @@ async def _measure(stack: Stack, load: Generators, args: argparse.Namespace) -> 
     count = each * args.generators
     memory = {"before": before, "after": after, "redis_before": store, "redis_after": _redis_memory(stack)}
     await load.all("agent")
-    await load.all("beat")
     beats = await _span(stack, load, args.idle_seconds)
     say("heartbeats")
     talked = await _talk(stack, load, args.rate, args.seconds)

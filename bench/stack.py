@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 READY_S = 60.0
+_WORKER = re.compile(r',?worker="\d+"')
 
 
 class Stack(Target):
@@ -97,6 +99,14 @@ class Stack(Target):
             self._process.send_signal(signal.SIGTERM)
             await self._process.wait()
             self._process = None
+
+    async def metrics(self) -> dict[str, float]:
+        """Samples of all workers, added up."""
+        found: dict[str, float] = {}
+        for name, value in (await self._admin.metrics()).items():
+            alike = _WORKER.sub("", name).replace("{}", "")
+            found[alike] = found.get(alike, 0.0) + value
+        return found
 
     def cpu(self) -> float:
         return sum(map(cpu_seconds, self.workers))

@@ -152,7 +152,7 @@ async def messages(server: Target, crowd: Crowd, plan: Plan) -> list[Row]:
         details,
     )
     half = int(min(RATE_BOUND, load.rate) / 2)
-    return [full, _backlog_row(backlog), *await _latency(server, crowd, half, plan)]
+    return [full, _backlog_row(backlog), *await latency(server, crowd, half, plan)]
 
 
 def _backlog_row(seconds: float) -> Row:
@@ -171,7 +171,8 @@ async def archived(server: Target, progress: Progress) -> float:
     return time.perf_counter() - began
 
 
-async def _latency(server: Target, crowd: Crowd, rate: int, plan: Plan) -> list[Row]:
+async def latency(server: Target, crowd: Crowd, rate: int, plan: Plan) -> list[Row]:
+    """Send to sent, and delivery, at a rate in an open loop."""
     before = await server.metrics()
     load = await crowd.offer(rate, plan.seconds, plan.progress)
     fsync = fsync_p99(before, await server.metrics())
@@ -242,6 +243,11 @@ async def cold_page(server: ServerProcess, conversations: list[str], plan: Plan)
     with plan.progress.stage("trim", lambda: f"{groups:,} groups"):
         groups = await trim(server.data)
     await server.start()
+    return await old_page(server, conversations, plan)
+
+
+async def old_page(server: Target, conversations: list[str], plan: Plan) -> Row:
+    """A page that only the cold tier has any more."""
     found = await _pages(server, conversations, plan.pages, "&before=120")
     return _page_row("old page, cold tier", found, 20.0)
 
