@@ -90,11 +90,32 @@ def test_every_route_of_rest_is_documented_and_no_other() -> None:
     assert documented == {route for route in routes if not route.startswith("OPTIONS")}
 
 
+def inside(page: Path) -> list[str]:
+    """Give the files that a page links to, without their anchors."""
+    targets = (match["target"].split("#")[0] for match in LINK.finditer(page.read_text()))
+    return [target for target in targets if target and "://" not in target]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    targets = (match["target"].split("#")[0] for match in LINK.finditer(page.read_text()))
-    inside = [target for target in targets if target and "://" not in target]
-    assert [target for target in inside if not (page.parent / target).exists()] == []
+    assert [target for target in inside(page) if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_every_page_is_reached_from_a_readme(readme: str) -> None:
+    entrances = {ROOT / "docs/index.md", ROOT / "docs/zh-CN/index.md"}
+    reached, ahead = set[Path](), {ROOT / readme}
+    while ahead:
+        reached |= ahead
+        found = {(page.parent / link).resolve() for page in ahead for link in inside(page)}
+        ahead = found & set(PAGES) - reached
+    assert set(PAGES) - reached == entrances
+
+
+def test_every_page_of_the_site_is_in_its_navigation_once() -> None:
+    listed = sorted(re.findall(r'= "([^"]+\.md)"', (ROOT / "zensical.toml").read_text()))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")}
+    assert listed == sorted(pages - {"decisions/template.md"})
 
 
 def test_the_readmes_are_equal_in_rank() -> None:
@@ -105,9 +126,9 @@ def test_the_readmes_are_equal_in_rank() -> None:
 
 
 def test_every_verb_in_the_docs_is_one_of_the_makefile() -> None:
-    verbs = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    verbs = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
-        used = set(re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE))
+        used = set(re.findall(r"(?:`|^)make ([a-z0-9-]+)", page.read_text(), re.MULTILINE))
         assert used <= verbs, page
 
 
