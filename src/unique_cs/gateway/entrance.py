@@ -31,11 +31,7 @@ async def connect(context: Context, connection: Connection, frame: Connect) -> N
     session, c = await context.timeline.open_session(principal, frame.session, frame.c, frame.acked)
     # The actor may have been blocked or signed out while the session was being stored.
     await connection.authenticate(frame.token)
-    if not principal.is_contact:
-        context.hub.desk.join(connection)
     listed = await _listed(context, principal, frame)
-    for conversation in listed.values():
-        await context.contacts.cursors(conversation)
     if session.c != c or connection.closed:
         raise Replaced
     _attach(context, connection, session, c)
@@ -44,13 +40,25 @@ async def connect(context: Context, connection: Connection, frame: Connect) -> N
     if principal.is_contact:
         _presence(context, connection, online=True)
     else:
+        context.hub.desk.join(connection)
         context.hub.desk.greet(connection)
     for subscription in behind:
         await replay(context, connection, subscription)
 
 
 async def _listed(context: Context, principal: Principal, frame: Connect) -> dict[int, Conversation]:
-    """What the session is subscribed to from the start: what `since` names, then its own, newest first."""
+    """What the session is subscribed to from the start, with cursors: as it is when this returns."""
+    while True:
+        awaited = context.hub.desk.listed(principal.id)
+        listed = await _list(context, principal, frame)
+        for conversation in listed.values():
+            await context.contacts.cursors(conversation)
+        if principal.is_contact or set(awaited).issuperset(context.hub.desk.listed(principal.id)):
+            return listed
+
+
+async def _list(context: Context, principal: Principal, frame: Connect) -> dict[int, Conversation]:
+    """What `since` names, then its own, newest first."""
     named = {parse(wire_id) for wire_id in frame.since}
     if principal.is_contact:
         own = await context.timeline.conversations_of(principal.id, MAX_LISTED)
