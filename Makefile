@@ -26,6 +26,9 @@ bench-cluster: ready-dev ## measure messages and pages of one and of two nodes o
 bench-50k: ready-dev ## measure 50,000 connections over four workers, Redis and MariaDB
 	@$(VENV) -m bench.fifty $(ARGS)
 
+nemesis: ready-dev ## break a cluster for a while (MINUTES=60 SEED=7)
+	@$(VENV) -m scripts.nemesis $(or $(MINUTES),10) $(SEED)
+
 docs: ready-dev ## build the documentation into site/
 	@.venv/bin/zensical build --clean
 
