@@ -169,13 +169,16 @@ class ClusterPeers:
             await asyncio.sleep(RENEW_S)
             here = list(self._here.items())
             for start in range(0, len(here), BATCH):
-                pairs = [
-                    word
-                    for key, contact in here[start : start + BATCH]
-                    for word in (contact, _member(contact, key))
-                ]
-                await self._shard.client.eval(_COME, 2, PRESENT, COUNTS, self._end(), *pairs)
+                await self._go_on(here[start : start + BATCH])
             await self._sweep()
+
+    async def _go_on(self, here: list[tuple[str, int]]) -> None:
+        end, members = self._end(), [(contact, _member(contact, key)) for key, contact in here]
+        renewed = [word for _, member in members for word in (end, member)]
+        if await self._shard.client.execute_command("ZADD", PRESENT, "XX", "CH", *renewed) < len(members):
+            # Some were taken out meanwhile, or Redis is another.
+            pairs = [word for pair in members for word in pair]
+            await self._shard.client.eval(_COME, 2, PRESENT, COUNTS, end, *pairs)
 
     async def _sweep(self) -> None:
         ended = await self._shard.client.zrangebyscore(
