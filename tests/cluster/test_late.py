@@ -109,3 +109,21 @@ def test_an_older_numbering_takes_no_place_of_a_newer_one() -> None:
     was = [Record(old + seq, log.EVENT, 7, seq) for seq in (1, 2, 3, 4)]
     then = [Record(new + 1, log.EVENT, 7, 3), Record(new + 2, log.EVENT, 7, 4)]
     assert arranged([*was, *then]) == ([*was[:2], *then], was[2:])
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_repeat_is_answered_for_with_all_that_the_send_did(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    """The node that opened the conversation never comes back; the one that repeated the answer has it all."""
+    async with nodes(2, own_redis.url, tmp_path) as (away, here):
+        await away.ann()
+        session = await away.session()
+        sent = await away.send(session, 1, "1")
+        assert sent.conversation is not None
+        again, _ = await here.timeline.open_session(ANN, session.id, 7, 0)
+        assert (await here.timeline.answer(again, 1)).seq == 2
+        await away.stop()
+        own_redis.flush()
+        await _opened(here, 2)
+        assert await _said(here, sent.conversation.id) == ["conversation.opened", "1"]

@@ -191,9 +191,9 @@ class Committer:
             self._queue.extendleft(reversed(again))
             await asyncio.gather(*waits)
 
-    async def keep(self, record: Record) -> None:
+    async def keep(self, place: int, records: list[Record]) -> None:
         """Put a step that another process made into this journal; flushed on return."""
-        self._journal.put(JOURNAL + record.place.to_bytes(8, "big"), encode([record]))
+        self._journal.put(JOURNAL + place.to_bytes(8, "big"), encode(records))
         await self._journal.durable()
 
     def _kept(self, place: int) -> None:

@@ -27,6 +27,9 @@ from unique_cs.storage import rows
 from unique_cs.storage.pages import check, page, request_key, session_key
 
 Subscriber = Callable[[list[Entry]], None]
+_BEFORE = 2
+"""Events that an action may make before its message."""
+
 _FORGOTTEN = Answer(code=Code.CONFLICT, message="this send is too old to be answered again")
 
 
@@ -250,14 +253,15 @@ class ClusterTimeline:
         return await self._placed(conversation, seq, place)
 
     async def _placed(self, conversation: int, seq: int, place: int) -> Answer:
-        found = await self._warm_events(conversation, seq - 1, seq + 1, 1, False)
+        found = await self._warm_events(conversation, max(0, seq - 1 - _BEFORE), seq + 1, _BEFORE + 1, False)
         if found:
-            # The node that placed it may be gone, and its journal: from here on this one answers for it.
-            row = rows.row_of(found[0])
-            await self._committer.keep(Record(place, EVENT, conversation, seq, row=row))
+            # The node that placed it may be gone, and its journal: from here on this one answers for it, and
+            # for what the same action did before, as opening the conversation.
+            same = (Record(place, EVENT, conversation, each.seq, row=rows.row_of(each)) for each in found)
+            await self._committer.keep(place, list(same))
         else:
             found = await self._archive.events(conversation, seq - 1, seq + 1, 1, False)
-        return Answer(conversation, seq, found[0]) if found else _FORGOTTEN
+        return Answer(conversation, seq, found[-1]) if found else _FORGOTTEN
 
     # What the log and the items of a batch need
 
