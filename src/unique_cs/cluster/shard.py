@@ -39,6 +39,8 @@ TOGETHER: Final = frozenset({"GET", "HGET", "HGETALL", "ZREVRANGE"})
 
 MAX_TOGETHER: Final = 500
 
+_FORM: Final = "redis://user:password@host:port/number; in user and password write special characters as %40"
+
 _STREAMS: Final = ("XRANGE", "XREVRANGE", "XREAD")
 
 Address = tuple[str, int]
@@ -293,8 +295,9 @@ def _parse(url: str) -> SplitResult:
         _seeds(parts)
         _secrets(parts)
         _options(parts)
-    except ValueError as error:
-        raise SettingsError(f"UNIQUE_CS_REDIS_URL can't be used: {error}") from error
+    except ValueError:
+        # Its words would show the password where that has a / or a # which is not written as %2F or %23.
+        raise SettingsError(f"UNIQUE_CS_REDIS_URL is not {_FORM}") from None
     return parts
 
 
@@ -322,7 +325,7 @@ def _options(url: SplitResult) -> dict[str, str]:
     found = dict(parse_qsl(url.query, strict_parsing=bool(url.query)))
     unknown = sorted(found.keys() - OPTIONS)
     if unknown:
-        raise ValueError(f"there is no option {unknown[0]}")
+        raise SettingsError(f"UNIQUE_CS_REDIS_URL can't be used: there is no option {unknown[0]}")
     return found
 
 

@@ -32,6 +32,8 @@ class MySqlUrl(NamedTuple):
             url = make_url(text)
         except (ArgumentError, ValueError):
             raise SettingsError(f"the database's address is not {_FORM}") from None
+        if "@" in (url.host or ""):
+            raise SettingsError(f"the database's address is not {_FORM}; write @ in a password as %40")
         if url.drivername not in {"mysql", "mariadb"} or not url.host or not url.database:
             shown = url.render_as_string(hide_password=True)
             raise SettingsError(f"the database's address {shown} is not {_FORM}")

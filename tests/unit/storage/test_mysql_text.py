@@ -64,6 +64,7 @@ def test_an_address() -> None:
         "mysql://ann:secret@/chat",
         "mysql://ann:secret@host",
         "mysql://ann:secret@host:port/chat",
+        "mysql://ann:two@secret@host/chat",
         "postgresql://ann:secret@host/chat",
         "mysql+pymysql://ann:secret@host/chat",
         "mysql://ann:secret@host/chat?charset=latin1",
