@@ -41,7 +41,7 @@ Found = tuple[Histogram, Histogram]
 class Talker(Peer):
     """A contact or an agent. Texts hold the moment at which they were meant to start."""
 
-    __slots__ = ("_unanswered", "found", "n")
+    __slots__ = ("_unanswered", "found", "n", "subscribed")
 
     def __init__(
         self, token: str, loop: asyncio.AbstractEventLoop, found: tuple[Histogram, Histogram]
@@ -49,7 +49,11 @@ class Talker(Peer):
         super().__init__(token, loop)
         self._unanswered: deque[int] = deque()
         self.found = found
-        self.n = 0
+        self.n = self.subscribed = 0
+
+    def told(self, frame: dict[str, Any]) -> None:
+        super().told(frame)
+        self.subscribed += frame["type"] == "subscribed"
 
     def say(self, start: int, conversation: str | None = None) -> None:
         """Send one message, meant to start then."""
@@ -81,7 +85,7 @@ class Crowd:
         self._peers: list[Peer] = []
         self._beating: asyncio.Task[None] | None = None
         self._talkers: list[tuple[Talker, str]] = []
-        self._agent: Talker | None = None
+        self._agents: list[Talker] = []
         self._found = Histogram(), Histogram()
 
     async def contacts(self, count: int) -> int:
@@ -125,14 +129,20 @@ class Crowd:
                 # What a generator holds for an idle session is not to fill the machine.
                 peer.connected = greeted
 
-    async def agent(self) -> int:
-        """An agent comes and follows those who are to talk."""
-        peer = Talker(await agent_token(self._target), asyncio.get_running_loop(), self._found)
-        self._agent = await attach(self._target, peer)
-        peer.go_live()
-        for _, conversation in self._talkers:
-            peer.write(json_frame({"type": "subscribe", "conversation": conversation}))
-        await asyncio.sleep(2)
+    async def agents(self, count: int) -> int:
+        """Agents come and follow those who are to talk, each its share."""
+        token, loop = await agent_token(self._target), asyncio.get_running_loop()
+        for number in range(count):
+            agent = await attach(self._target, Talker(token, loop, self._found))
+            mine = [conversation for _, conversation in self._talkers[number::count]]
+            for conversation in mine:
+                agent.write(json_frame({"type": "subscribe", "conversation": conversation}))
+            async with asyncio.timeout(60):
+                while agent.subscribed < len(mine):  # noqa: ASYNC110 - it polls what frames fill
+                    await asyncio.sleep(0.01)
+            agent.go_live()
+            self._agents.append(agent)
+            self._peers.append(agent)
         return len(self._talkers)
 
     async def _beat(self) -> None:
@@ -150,18 +160,18 @@ class Crowd:
 
     async def talk(self, rate: int, seconds: float) -> dict[str, Any]:
         """Open loop: message k is meant to start at k / rate; contact and agent in turn."""
-        assert self._agent is not None
         self._found = Histogram(), Histogram()
-        for peer in (self._agent, *(peer for peer, _ in self._talkers)):
+        for peer in (*self._agents, *(peer for peer, _ in self._talkers)):
             peer.found = self._found
         start, done, total = time.monotonic_ns(), 0, int(rate * seconds)
         while done < total:
             upto = min(total, (time.monotonic_ns() - start) * rate // 1_000_000_000)
             for k in range(done, upto):
-                contact, conversation = self._talkers[k // 2 % len(self._talkers)]
+                talker = k // 2 % len(self._talkers)
+                contact, conversation = self._talkers[talker]
                 at = start + k * 1_000_000_000 // rate
                 if k % 2:
-                    self._agent.say(at, conversation)
+                    self._agents[talker % len(self._agents)].say(at, conversation)
                 else:
                     contact.say(at)
             done = upto
@@ -171,14 +181,16 @@ class Crowd:
         return {"sent": total, "acknowledged": acknowledged.counts, "delivered": delivered.counts}
 
     async def _settled(self, total: int) -> None:
-        async with asyncio.timeout(30):
-            while min(each.count for each in self._found) < total:  # noqa: ASYNC110 - it polls what frames fill
-                await asyncio.sleep(0.01)
+        deadline = time.monotonic() + 30
+        while min(each.count for each in self._found) < total:
+            if time.monotonic() > deadline:
+                counts = ", ".join(str(each.count) for each in self._found)
+                raise PeerError(f"of {total} messages {counts} were answered, delivered; {await self.lost()}")
+            await asyncio.sleep(0.01)
 
     async def lost(self) -> list[str]:
         """What connections failed with."""
-        peers = [*self._peers, *([self._agent] if self._agent else [])]
-        return [repr(peer.failure) for peer in peers if peer.failure is not None]
+        return [repr(peer.failure) for peer in self._peers if peer.failure is not None]
 
 
 async def main() -> None:

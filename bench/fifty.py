@@ -135,7 +135,7 @@ async def _measure(stack: Stack, load: Generators, args: argparse.Namespace) -> 
     after = stack.resident()
     count = each * args.generators
     memory = {"before": before, "after": after, "redis_before": store, "redis_after": _redis_memory(stack)}
-    await load.all("agent")
+    await load.all("agents", args.agents // args.generators)
     beats = await _span(stack, load, args.idle_seconds)
     say("heartbeats")
     talked = await _talk(stack, load, args.rate, args.seconds)
@@ -234,6 +234,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--generators", type=int, default=4, help="processes, of at most 19,000 connections")
     parser.add_argument("--talking", type=int, default=1_000, help="contacts that talk with an agent")
+    parser.add_argument("--agents", type=int, default=40, help="agents' connections that answer them")
     parser.add_argument("--rate", type=int, default=2_000, help="messages a second, half of them each way")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the talk")
     parser.add_argument("--idle-seconds", type=float, default=BEATS_S, help="length of the heartbeats")
