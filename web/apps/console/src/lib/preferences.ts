@@ -12,6 +12,7 @@ export interface Preferences {
 }
 
 const KEY = 'unique-cs:preferences';
+const DARK = '(prefers-color-scheme: dark)';
 const listeners = new Set<() => void>();
 let current: Preferences = read();
 
@@ -52,9 +53,20 @@ export function applyPreferences(): void {
   else root.dataset.theme = current.theme;
 }
 
+/** Calls the listener when `isDark` may have changed, also with the system's theme; returns what ends that. */
+export function onTheme(listener: () => void): () => void {
+  const system = matchMedia(DARK);
+  const end = onPreferences(listener);
+  system.addEventListener('change', listener);
+  return () => {
+    end();
+    system.removeEventListener('change', listener);
+  };
+}
+
 export function isDark(): boolean {
   if (current.theme !== 'system') return current.theme === 'dark';
-  return matchMedia('(prefers-color-scheme: dark)').matches;
+  return matchMedia(DARK).matches;
 }
 
 export function toggleTheme(): void {

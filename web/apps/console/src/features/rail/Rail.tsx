@@ -1,7 +1,7 @@
 import { Keyboard, LogOut, MessagesSquare, Moon, Search, Settings, Sun } from 'lucide-react';
 import { useSyncExternalStore } from 'react';
 import { useT } from '../../i18n';
-import { isDark, onPreferences, toggleTheme } from '../../lib/preferences';
+import { isDark, onTheme, toggleTheme } from '../../lib/preferences';
 import { keysOf } from '../../lib/shortcuts';
 import { unreadMine } from '../../state/select';
 import { Avatar } from '../../ui/Avatar';
@@ -14,7 +14,7 @@ import css from './Rail.module.css';
 export function Rail({ page, onPalette }: { page: 'desk' | 'settings'; onPalette: () => void }) {
   const t = useT();
   const unread = useDeskState(unreadMine);
-  const dark = useSyncExternalStore(onPreferences, isDark);
+  const dark = useSyncExternalStore(onTheme, isDark);
   return (
     <nav className={css.rail} aria-label={t('rail.label')}>
       <span className={css.logo}><Logo /></span>
