@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fuzz.targets import TARGETS
 
 FOUND = Path(__file__).with_name("found")
-SECONDS = 4
+SECONDS = 2
 by_name = pytest.mark.parametrize("name", TARGETS)
 
 
