@@ -51,19 +51,20 @@ async def others_talk(town: World, bound: int) -> AsyncIterator[None]:
     visitor, owner = await town.visitor("patient"), await town.owner()
     answers = list(await answered([visitor.say("first")]))
     assert isinstance(town.server, ServerProcess)
-    before, said = town.server.resident(), 0
+    before, said, over = town.server.resident(), 0, asyncio.Event()
 
     async def talk() -> None:
         nonlocal said
-        while True:
+        while not over.is_set():
             answers.extend(await answered([visitor.say(f"word-{said}")], 20))
             said += 1
             await asyncio.sleep(0.02)
 
     talking = asyncio.create_task(talk())
     yield
-    talking.cancel()
-    await asyncio.gather(talking, return_exceptions=True)
+    # A cancel may get lost in a wait that just ended.
+    over.set()
+    await talking
     (last,) = await answered([visitor.say("last")])
     await until(lambda: "last" in owner.texts(last.conversation))
     assert said > 0

@@ -137,7 +137,9 @@ async def until(found: Callable[[], object], deadline: float = DEADLINE) -> None
 
 async def answered(answers: Iterable[Awaitable[Any]], deadline: float = DEADLINE) -> list[Any]:
     """The final answers, in order."""
-    return list(await asyncio.wait_for(asyncio.gather(*answers), deadline))
+    # `wait_for` may lose a cancel that comes as it ends.
+    async with asyncio.timeout(deadline):
+        return list(await asyncio.gather(*answers))
 
 
 @asynccontextmanager
