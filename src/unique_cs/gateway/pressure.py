@@ -43,8 +43,8 @@ class Pressure:
         self._queued = queued
         self._rng = rng
         self._levels = Levels()
-        self._lags: deque[float] = deque(maxlen=SAMPLES)
-        self._fills: deque[float] = deque(maxlen=SAMPLES)
+        self._lags = deque([0.0] * SAMPLES, SAMPLES)
+        self._fills = deque([0.0] * SAMPLES, SAMPLES)
         self._peak = 0
         self._taken = self._refused = self._away = 0.0
         self.level = 0
@@ -69,8 +69,8 @@ class Pressure:
             count * _FADE for count in (self._taken, self._refused, self._away)
         )
         measured = Measured(min(self._lags), self._queued(), self.resident)
-        fill = min(self._fills) if len(self._fills) == SAMPLES else 0.0
-        self.level = self._levels.update(max(strain(measured, self._bounds), min(FULL, fill)), now)
+        found = max(strain(measured, self._bounds), min(FULL, *self._fills))
+        self.level = self._levels.update(found, now)
         if not self.level:
             self.window.rest()
         metrics.pressure.level.set(self.level)

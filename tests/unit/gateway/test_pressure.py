@@ -121,10 +121,11 @@ async def test_read_marks_move_while_nobody_is_told(busy: House) -> None:
     assert again.connected["conversations"][0]["read"] == 2
 
 
-async def test_a_loop_that_is_late_for_a_while_sheds_and_one_late_step_does_not() -> None:
+@pytest.mark.parametrize("before", [0.0, 0.5], ids=["at its start", "later"])
+async def test_a_loop_that_is_late_for_a_while_sheds_and_one_late_step_does_not(before: float) -> None:
     async with open_house(rates=True, max_lag_ms=200) as house:
         pressure = house.gateway.pressure
-        await house.advance(0.5)
+        await house.advance(before)
         house.clock.seconds += 1.0
         await house.advance(0.05)
         assert pressure.level == 0
