@@ -130,7 +130,7 @@ class Cluster:
         self.generation = None
         metrics.redis_connected.set(0)
         self.committer.forget()
-        self.memory.forget()
+        self.memory.forget(self.committer.process)
         self.on_lost()
 
     def restart(self) -> None:

@@ -114,7 +114,7 @@ class Committer:
         self._ttl = session_ttl_ms
         self._queue: deque[Item] = deque()
         self._batch: list[Item] = []
-        self._number = self._beside = 0
+        self._number = 0
         self._generation: Generation | None = None
         self._wake = asyncio.Event()
         self._pace = Pace(PACE_S)
@@ -207,7 +207,12 @@ class Committer:
             await self._moved.wait()
 
     def forget(self) -> None:
-        """The outcome of everything asked for is unknown, and nobody will ever know it here."""
+        """The outcome of everything asked for is unknown, and nobody will ever know it here.
+
+        What was sent may still come to Redis. So this is another process from here on: such a step is
+        nobody's, and no reader of the log waits until this journal has it.
+        """
+        self.process = token_hex(6)
         unknown = [*self._batch, *self._queue]
         self._batch, self.journalled = [], 1 << 62
         self._queue.clear()
@@ -231,14 +236,7 @@ class Committer:
         generation = self._generation
         if generation is None:
             raise StorageUnavailable(self.refusal or "no numbering is open")
-        self._beside += 1
-        head = (
-            generation.value,
-            Keys(generation.counter).prefix,
-            f"{self.process}:beside",
-            self._beside,
-            self._ttl,
-        )
+        head = (generation.value, Keys(generation.counter).prefix, self.process, "", self._ttl)
         try:
             await self._shard.client.eval(SCRIPT, 1, GENERATION, *head, *words)
         except ResponseError as error:

@@ -35,16 +35,19 @@ class Memory:
     """Only what somebody holds is kept: conversations with listeners, sessions with a connection."""
 
     def __init__(self, process: str) -> None:
-        self._process = process
         self._serial = 0
         self._waiting: dict[int, Entry] = {}
         self._settling: list[tuple[Session, int, asyncio.Future[None]]] = []
         self._followers: list[tuple[int, asyncio.Future[None]]] = []
         self.position = 0
-        self.forget()
+        self.forget(process)
 
-    def forget(self) -> None:
-        """Drop everything; whoever waits for an entry is told that its outcome is unknown."""
+    def forget(self, process: str) -> None:
+        """Drop everything; whoever waits for an entry is told that its outcome is unknown.
+
+        `process` is the name under which this one goes on.
+        """
+        self._process = process
         self.conversations: WeakValueDictionary[int, Conversation] = WeakValueDictionary()
         self.sessions: WeakValueDictionary[bytes, Session] = WeakValueDictionary()
         self._loading: dict[int, int] = {}

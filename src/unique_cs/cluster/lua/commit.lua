@@ -4,7 +4,8 @@
 -- KEYS[1]  the generation
 -- ARGV     generation, prefix of keys, process, number of the batch, time to live of a session (ms), then items:
 --          a kind and its fields, one after the other, as cluster/items.py lists them.
--- Returns for each item {code, …}. A batch that was done before gets the same answer again.
+-- Returns for each item {code, …}. The last batch of a process gets the same answer again; an older one, which
+-- came late over a connection that its process gave up, does nothing. One without a number is not remembered.
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('UCSGEN the generation has changed')
@@ -17,8 +18,11 @@ local INDEX, LOG, HEAD, TOUCHED, PEOPLE = P .. 'i', P .. 'log', P .. 'head', P .
 local KEPT_ANSWERS = 256
 
 local seen = redis.call('HMGET', BATCH, 'number', 'answer')
-if seen[1] == ARGV[4] then
+if seen[1] and seen[1] == ARGV[4] then
   return cmsgpack.unpack(seen[2])
+end
+if seen[1] and ARGV[4] ~= '' and tonumber(seen[1]) > tonumber(ARGV[4]) then
+  return redis.error_reply('UCSOLD a later batch was done')
 end
 
 local call, format = redis.call, string.format
@@ -312,6 +316,8 @@ end
 if place ~= before then
   call('SET', HEAD, number(place))
 end
-call('HSET', BATCH, 'number', ARGV[4], 'answer', cmsgpack.pack(answers))
-call('PEXPIRE', BATCH, 3600000)
+if ARGV[4] ~= '' then
+  call('HSET', BATCH, 'number', ARGV[4], 'answer', cmsgpack.pack(answers))
+  call('PEXPIRE', BATCH, 3600000)
+end
 return answers
