@@ -28,7 +28,7 @@ from unique_cs.storage.stores import open_cold
 
 ANN = Principal("contact", 11, Actor("contact", "11", "Ann"))
 BOB = Principal("agent", 22, Actor("agent", "22", "Bob"))
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class ClusterNode:
