@@ -8,6 +8,7 @@ from unique_cs.cluster.commit import Answer, Committer, Item, Prepare
 from unique_cs.cluster.loading import Loading
 from unique_cs.cluster.log import Record, encode
 from unique_cs.cluster.memory import Memory
+from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.errors import Code, OutcomeUnknown, UniqueCsError
 from unique_cs.ports import Contact, Entry
@@ -51,16 +52,9 @@ class ClusterContacts:
 
     def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> bool:
         """Let one participant's cursors grow up to the head; say whether one did."""
-        known = conversation.cursors or ()
-        own = next((each for each in known if (each.kind, each.actor) == (cursor.kind, cursor.actor)), None)
+        own = rules.advance(conversation, cursor)
         if own is None:
-            own = Cursor(cursor.kind, cursor.actor)
-            conversation.cursors = (*known, own)
-        read = max(own.read, min(cursor.read, conversation.durable))
-        delivered = max(own.delivered, read, min(cursor.delivered, conversation.durable))
-        if (read, delivered) == (own.read, own.delivered):
             return False
-        own.read, own.delivered = read, delivered
         if not self._moved:
             asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
         self._moved[conversation.id, own.kind, own.actor] = own

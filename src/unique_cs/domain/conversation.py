@@ -93,6 +93,21 @@ class Conversation:
         return self.waiting_since > 0
 
 
+def advance(conversation: Conversation, cursor: Cursor) -> Cursor | None:
+    """Let one participant's cursors, which were loaded, grow up to the durable head; None if neither did."""
+    known = conversation.cursors or ()
+    own = next((each for each in known if (each.kind, each.actor) == (cursor.kind, cursor.actor)), None)
+    if own is None:
+        own = Cursor(cursor.kind, cursor.actor)
+        conversation.cursors = (*known, own)
+    read = max(own.read, min(cursor.read, conversation.durable))
+    delivered = max(own.delivered, read, min(cursor.delivered, conversation.durable))
+    if (read, delivered) == (own.read, own.delivered):
+        return None
+    own.read, own.delivered = read, delivered
+    return own
+
+
 def decide_open(conversation: Conversation) -> Draft:
     """The first event of a timeline."""
     return Draft(events.CONVERSATION_OPENED, Opened(str(conversation.inbox), conversation.contact))

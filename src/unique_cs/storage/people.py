@@ -2,6 +2,7 @@
 
 import msgspec
 
+from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.ports import Contact
 from unique_cs.storage import keys, rows
@@ -53,17 +54,12 @@ class EmbeddedContacts:
 
     def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> bool:
         """Let one participant's cursors grow up to the durable head; say whether one did."""
-        cursors = conversation.cursors or ()
-        own = next((each for each in cursors if (each.kind, each.actor) == (cursor.kind, cursor.actor)), None)
+        own = rules.advance(conversation, cursor)
         if own is None:
-            own = Cursor(cursor.kind, cursor.actor)
-            conversation.cursors = (*cursors, own)
-        read = max(own.read, min(cursor.read, conversation.durable))
-        delivered = max(own.delivered, read, min(cursor.delivered, conversation.durable))
-        if (read, delivered) == (own.read, own.delivered):
             return False
-        own.read, own.delivered = read, delivered
-        self._group.put(keys.cursor(conversation.id, own.kind, own.actor), rows.cursor_row(read, delivered))
+        self._group.put(
+            keys.cursor(conversation.id, own.kind, own.actor), rows.cursor_row(own.read, own.delivered)
+        )
         return True
 
 
