@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-import uvloop
-
-from bench.stack import Stack, running
+from bench.stack import Stack, report, running
 from unique_cs.bench import rows
-from unique_cs.bench.command import allow_files, machine
 from unique_cs.bench.load import Crowd, crowd
-from unique_cs.bench.report import Progress, Row, as_json, table
+from unique_cs.bench.report import Progress, Row
 
 STEADY_RATE = 2_000
 KEPT_EVENTS = 60
@@ -71,19 +67,7 @@ def main() -> int:
     parser.add_argument(
         "--messages", type=int, default=1_000_000, help="stored before pages are read; 0: none"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the result with all details")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    args = parser.parse_args()
-    allow_files()
-    try:
-        found = uvloop.run(_all(args))
-    except (OSError, TimeoutError) as error:
-        print(f"bench: {error!r}", file=sys.stderr)
-        return 2
-    print(table(found))
-    if args.json:
-        Path(args.json).write_text(as_json(found, machine()) + "\n")
-    return int(any(row.kept is False for row in found))
+    return report(_all, parser)
 
 
 if __name__ == "__main__":

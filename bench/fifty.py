@@ -14,13 +14,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import uvloop
-
-from bench.stack import Stack, running
-from unique_cs.bench.command import allow_files, machine
+from bench.stack import Stack, report, running
 from unique_cs.bench.histogram import Histogram
 from unique_cs.bench.process import cpu_seconds
-from unique_cs.bench.report import Row, as_json, table
+from unique_cs.bench.report import Row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -238,19 +235,7 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=2_000, help="messages a second, half of them each way")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the talk")
     parser.add_argument("--idle-seconds", type=float, default=BEATS_S, help="length of the heartbeats")
-    parser.add_argument("--json", metavar="FILE", help="write the result with all details")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    args = parser.parse_args()
-    allow_files()
-    try:
-        found = uvloop.run(run(args))
-    except (OSError, TimeoutError) as error:
-        print(f"bench: {error!r}", file=sys.stderr)
-        return 2
-    print(table(found))
-    if args.json:
-        Path(args.json).write_text(as_json(found, machine()) + "\n")
-    return int(any(row.kept is False for row in found))
+    return report(run, parser)
 
 
 if __name__ == "__main__":

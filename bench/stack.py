@@ -12,14 +12,21 @@ import tempfile
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import uvloop
 
 from tests.support.mariadb import MariaDb
 from tests.support.redis import RedisServer
+from unique_cs.bench.command import allow_files, machine
 from unique_cs.bench.process import ServerError, Target, cpu_seconds, free_port, resident_bytes
+from unique_cs.bench.report import as_json, table
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import argparse
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from unique_cs.bench.report import Row
 
 READY_S = 60.0
 _WORKER = re.compile(r',?worker="\d+"')
@@ -148,3 +155,25 @@ async def running(workers: int) -> AsyncIterator[Stack]:
         redis.kill()
         mariadb.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def report(
+    measure: Callable[[argparse.Namespace], Coroutine[Any, Any, list[Row]]], parser: argparse.ArgumentParser
+) -> int:
+    """Measure and print the table.
+
+    Returns 0, 1 where a bound was missed, 2 where nothing could be measured.
+    """
+    parser.add_argument("--json", metavar="FILE", help="write the result with all details")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    args = parser.parse_args()
+    allow_files()
+    try:
+        found = uvloop.run(measure(args))
+    except (OSError, TimeoutError) as error:
+        print(f"bench: {error!r}", file=sys.stderr)
+        return 2
+    print(table(found))
+    if args.json:
+        Path(args.json).write_text(as_json(found, machine()) + "\n")
+    return int(any(row.kept is False for row in found))
