@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.intruder import MQTT, MQTT_WEBSOCKET, ROADS, STREAM, WEBSOCKET, Road, Stranger, hold
-from tests.support.world import World, answered, inhabited, until
+from tests.support.world import World, answered, until
 from unique_cs.bench.attack import HALF_HEAD, TO_HTTP, TO_MQTT, intrude
 from unique_cs.bench.load import dial
 from unique_cs.bench.process import ServerProcess, free_port
@@ -37,12 +37,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     yield made
     assert await made.stop() == 0
     assert "Traceback" not in made.log.read_text(errors="replace")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def town(server: ServerProcess) -> AsyncIterator[World]:
-    async with inhabited(server) as made:
-        yield made
 
 
 @asynccontextmanager

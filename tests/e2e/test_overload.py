@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 
-from tests.support.world import World, answered, inhabited, until
+from tests.support.world import World, answered, until
 from unique_cs.bench.flood import ENVIRON, TIMES, Flood
 from unique_cs.bench.people import contact_tokens
 from unique_cs.bench.process import ServerProcess
@@ -48,12 +48,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     yield made
     assert await made.stop() == 0
     assert "Traceback" not in made.log.read_text(errors="replace")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def town(server: ServerProcess) -> AsyncIterator[World]:
-    async with inhabited(server) as made:
-        yield made
 
 
 @asynccontextmanager
