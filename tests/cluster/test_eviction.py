@@ -12,6 +12,7 @@ from tests.cluster.test_faults import relay_of
 from tests.support.cluster import ANN, BOB, ClusterNode, nodes, until
 from tests.support.redis import RedisServer
 from unique_cs.actions import conversations
+from unique_cs.cluster import eviction
 from unique_cs.cluster.eviction import Eviction, Gone
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.events import Named
@@ -46,14 +47,24 @@ class Quiet:
 
     async def pass_by(self, *, archived: bool = True) -> Gone:
         """Two hours go by."""
-        newest = int(await self._node.shard.client.get(self._node.timeline.keys.head))
-        await until(lambda: self._node.cluster.memory.position >= newest, "the node follows")
-        if archived:
-            await relay_of(self._node).move_all()
+        await self._is_followed(archived=archived)
         before = await self.now()
         self._clock.hours += 2
         after = await self.now()
         return Gone(*(one + other for one, other in zip(before, after, strict=True)))
+
+    async def _is_followed(self, *, archived: bool) -> None:
+        newest = int(await self._node.shard.client.get(self._node.timeline.keys.head))
+        await until(lambda: self._node.cluster.memory.position >= newest, "the node follows")
+        if archived:
+            await relay_of(self._node).move_all()
+
+    async def turn(self) -> Gone:
+        """Two hours go by in which another node looked after Redis, and it is time again."""
+        await self._is_followed(archived=True)
+        await self._eviction.run_once(redis=False)
+        self._clock.hours += 2
+        return await self._eviction.take_turn()
 
     async def now(self) -> Gone:
         """No time goes by."""
@@ -235,3 +246,36 @@ async def test_earlier_generations_go_when_all_of_them_is_archived(pair: list[Cl
     await quiet.pass_by()
     assert [key async for key in here.shard.client.scan_iter(match=old + "*")] == []
     assert (await there.timeline.newest_open(ANN.id)) is not None
+
+
+async def test_more_than_one_step_of_them(pair: list[ClusterNode], monkeypatch: pytest.MonkeyPatch) -> None:
+    here, _ = pair
+    monkeypatch.setattr(eviction, "BATCH", 2)
+    made = {(await talked(here)).id for _ in range(5)}
+    assert (await Quiet(here).pass_by()).conversations == len(made) > 1
+
+
+async def test_what_is_in_use_and_archived_keeps_its_newest_events(
+    pair: list[ClusterNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, _ = pair
+    monkeypatch.setattr(eviction, "SHORT", 1)
+    conversation, session = await talked(here, resolved=False), await here.session()
+    entries = [await here.send(session, n, str(n), conversation) for n in range(1, 301)]
+    assert entries[-1].event is not None
+    events, whole = here.timeline.keys.events(conversation.id), await here.texts(conversation)
+    quiet = Quiet(here)
+    await quiet.pass_by(archived=False)
+    assert await here.shard.client.xlen(events) > 300
+    await quiet.pass_by()
+    # Redis cuts whole nodes of its tree of 100 entries.
+    assert await here.shard.client.xlen(events) <= 100
+    assert await here.texts(conversation) == whole
+
+
+async def test_one_node_looks_after_redis(pair: list[ClusterNode]) -> None:
+    await talked(pair[0])
+    first = await Quiet(pair[0]).turn()
+    await talked(pair[0])
+    second = await Quiet(pair[1]).turn()
+    assert [first.conversations, second.conversations] == [1, 0]

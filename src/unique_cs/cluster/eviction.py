@@ -15,7 +15,14 @@ from unique_cs.telemetry import log
 
 EACH_S: Final = 60.0
 DAY_MS: Final = 86_400_000
-BATCH: Final = 500
+BATCH: Final = 100
+PAUSE_S: Final = 0.01
+"""Between two steps, in which others are served."""
+
+CLAIM: Final = f"{TAG}:evicting"
+CLAIM_MS: Final = 50_000
+"""For this long, nobody else begins to look after Redis."""
+
 SHORT: Final = 200
 """Events of a conversation in use that stay in Redis when all of it is archived."""
 
@@ -25,21 +32,27 @@ local P, archived, quiet = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local gone = 0
 for i = 4, #ARGV do
   local id = ARGV[i]
-  local head = redis.call('HMGET', P .. 'c:' .. id, 'l')
-  local last = tonumber(head[1] or '0')
-  if last <= archived then
-    local touched = tonumber(redis.call('ZSCORE', P .. 't', id) or '0')
-    if touched <= quiet and not redis.call('HGET', P .. 'i', id) then
-      redis.call('DEL', P .. 'c:' .. id, P .. 'e:' .. id, P .. 'r:' .. id)
-      redis.call('ZREM', P .. 't', id)
-      gone = gone + 1
-    else
-      redis.call('XTRIM', P .. 'e:' .. id, 'MAXLEN', '~', ARGV_SHORT)
-    end
+  local last = tonumber(redis.call('HGET', P .. 'c:' .. id, 'l') or '0')
+  local touched = tonumber(redis.call('ZSCORE', P .. 't', id) or '0')
+  if last <= archived and touched <= quiet and redis.call('HEXISTS', P .. 'i', id) == 0 then
+    redis.call('DEL', P .. 'c:' .. id, P .. 'e:' .. id, P .. 'r:' .. id)
+    redis.call('ZREM', P .. 't', id)
+    gone = gone + 1
   end
 end
 return gone
-""".replace("ARGV_SHORT", str(SHORT))
+"""
+
+_SHORTEN: Final = """
+local P, archived = ARGV[1], tonumber(ARGV[2])
+for i = 4, #ARGV do
+  local id = ARGV[i]
+  if tonumber(redis.call('HGET', P .. 'c:' .. id, 'l') or '0') <= archived then
+    redis.call('XTRIM', P .. 'e:' .. id, 'MAXLEN', '~', ARGV[3])
+  end
+end
+return 0
+"""
 
 # A contact, where none of its conversations is held: whoever puts one back puts the contact back first.
 _EVICT_CONTACTS: Final = """
@@ -81,7 +94,7 @@ class Gone(NamedTuple):
 
 
 class Eviction:
-    """Runs on every node; for Redis it does no harm that several do the same."""
+    """Runs on every node: for its journal, and for Redis on the one that is first in a minute."""
 
     def __init__(
         self, shard: Shard, cluster: Cluster, archive: Archive, clock: Clock, hot_hours: int
@@ -96,30 +109,38 @@ class Eviction:
         self._clock = clock
         self._hot_ms = hot_hours * 3_600_000
         self._marks: deque[tuple[int, int]] = deque()
-        self._swept = 0
+        self._shortened = self._swept = 0
 
     async def run(self) -> None:
         """Once a minute."""
         while True:
             await asyncio.sleep(EACH_S)
             try:
-                await self.run_once()
+                await self.take_turn()
             except (*Failure, StorageUnavailable, OutcomeUnknown) as error:
                 log.warning("nothing could be let go of", error=repr(error))
             except Exception as error:  # noqa: BLE001  # it is tried again in a minute
                 log.error("letting go failed", error=repr(error))
 
-    async def run_once(self) -> Gone:
-        """Return what went."""
+    async def take_turn(self) -> Gone:
+        """Return what went; Redis is left alone where another node looked after it this minute."""
+        first = await self._shard.client.set(CLAIM, "1", nx=True, px=CLAIM_MS)
+        return await self.run_once(redis=bool(first))
+
+    async def run_once(self, *, redis: bool = True) -> Gone:
+        """Return what went. `redis` says whether this node looks after Redis this time."""
         generation = self._cluster.generation
         if generation is None:
             return Gone()
         now, archived = self._clock.now_ms(), await self._archive.cursor()
         self._marks.append((now, self._cluster.memory.position))
-        keys, quiet = Keys(generation.counter), self._place_before(now - self._hot_ms)
-        conversations = await self._evict(keys, archived, quiet)
-        contacts = await self._evict_contacts(keys, min(archived, quiet))
-        await self._sweep(generation.counter, archived)
+        conversations = contacts = 0
+        if redis:
+            keys, quiet = Keys(generation.counter), min(archived, self._place_before(now - self._hot_ms))
+            conversations = await self._evict(keys, archived, quiet)
+            contacts = await self._evict_contacts(keys, quiet)
+            await self._shorten(keys, archived)
+            await self._sweep(generation.counter, archived)
         rows = await self._cluster.journal.trim(archived, self._place_before(now - DAY_MS))
         while self._marks and self._marks[0][0] < now - max(DAY_MS, self._hot_ms) - 10 * EACH_S * 1000:
             self._marks.popleft()
@@ -133,7 +154,16 @@ class Eviction:
         async def let_go(found: list[bytes]) -> int:
             return int(await self._shard.client.eval(_EVICT, 0, keys.prefix, archived, quiet, *found))
 
-        return await self._each(keys.touched, archived, let_go)
+        return await self._each(keys.touched, 0, quiet, let_go)
+
+    async def _shorten(self, keys: Keys, archived: int) -> None:
+        """What changed since the last time and is archived keeps its newest events only."""
+
+        async def cut(found: list[bytes]) -> int:
+            return int(await self._shard.client.eval(_SHORTEN, 0, keys.prefix, archived, SHORT, *found))
+
+        await self._each(keys.touched, self._shortened, archived, cut)
+        self._shortened = archived
 
     async def _evict_contacts(self, keys: Keys, quiet: int) -> int:
         async def let_go(found: list[bytes]) -> int:
@@ -141,19 +171,31 @@ class Eviction:
             words = [word for each, row in zip(found, known, strict=True) for word in (each, _name(row))]
             return int(await self._shard.client.eval(_EVICT_CONTACTS, 0, keys.prefix, quiet, *words))
 
-        return await self._each(keys.people, quiet, let_go)
+        return await self._each(keys.people, 0, quiet, let_go)
 
-    async def _each(self, key: str, last: int, let_go: Callable[[list[bytes]], Awaitable[int]]) -> int:
-        """Let `let_go` see, some at a time, what was changed up to the place `last`; return how many went."""
-        gone = start = 0
+    async def _each(
+        self, key: str, first: int, last: int, let_go: Callable[[list[bytes]], Awaitable[int]]
+    ) -> int:
+        """Let `let_go` see, some at a time, what was changed from one place to another; return how many went.
+
+        It goes on from the place at which it is: to count from the start takes the longer the more there are.
+        """
+        gone, place, same = 0, float(first), 0
         while True:
-            found = await self._shard.client.zrangebyscore(key, "-inf", last, start=start, num=BATCH)
-            if not found:
-                return gone
-            went = await let_go(found)
+            found = await self._shard.client.zrangebyscore(
+                key, place, last, start=same, num=BATCH, withscores=True
+            )
+            newest = found[-1][1] if found else 0.0
+            is_last, is_one_place = len(found) < BATCH, bool(found) and found[0][1] == newest
+            # Those of the newest place come with the next step, unless all of this one are of that place.
+            part = [each for each, at in found if is_last or is_one_place or at < newest]
+            went = await let_go(part) if part else 0
             gone += went
-            start += len(found) - went
-            await asyncio.sleep(0)
+            if is_last:
+                return gone
+            same = (same if place == newest else 0) + len(part) - went if is_one_place else 0
+            place = newest
+            await asyncio.sleep(PAUSE_S)
 
     async def _sweep(self, counter: int, archived: int) -> None:
         """Delete earlier generations, once no recovery needs their logs: all of them is archived."""
