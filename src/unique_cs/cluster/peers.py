@@ -28,6 +28,9 @@ COUNTS: Final = f"{TAG}:present:contacts"
 LIFE_MS: Final = 45_000
 RENEW_S: Final = 15.0
 BATCH: Final = 500
+RENEWED: Final = 100
+"""Connections that are renewed at once. The parts are spread evenly, for all others wait meanwhile."""
+
 MAX_TOLD: Final = 10_000
 """Notices that wait while Redis is away; beyond that the oldest are lost."""
 
@@ -166,19 +169,28 @@ class ClusterPeers:
     async def _renew(self) -> None:
         """Let what is here go on, and take out what ended: nobody else will."""
         while True:
-            await asyncio.sleep(RENEW_S)
             here = list(self._here.items())
-            for start in range(0, len(here), BATCH):
-                await self._go_on(here[start : start + BATCH])
+            parts = [here[start : start + RENEWED] for start in range(0, len(here), RENEWED)]
+            for part in parts:
+                await self._go_on(part)
+                await asyncio.sleep(RENEW_S / len(parts))
             await self._sweep()
+            if not parts:
+                await asyncio.sleep(RENEW_S)
 
     async def _go_on(self, here: list[tuple[str, int]]) -> None:
-        end, members = self._end(), [(contact, _member(contact, key)) for key, contact in here]
+        end, members = self._end(), self._members(here)
         renewed = [word for _, member in members for word in (end, member)]
-        if await self._shard.client.execute_command("ZADD", PRESENT, "XX", "CH", *renewed) < len(members):
-            # Some were taken out meanwhile, or Redis is another.
-            pairs = [word for pair in members for word in pair]
+        if renewed and await self._shard.client.execute_command("ZADD", PRESENT, "XX", "CH", *renewed) < len(
+            members
+        ):
+            # Some were taken out meanwhile, or Redis is another. Who has gone since then must not come again.
+            pairs = [word for pair in self._members(here) for word in pair]
             await self._shard.client.eval(_COME, 2, PRESENT, COUNTS, end, *pairs)
+
+    def _members(self, here: list[tuple[str, int]]) -> list[tuple[int, str]]:
+        """(contact, member) of those that are still here."""
+        return [(contact, _member(contact, key)) for key, contact in here if key in self._here]
 
     async def _sweep(self) -> None:
         ended = await self._shard.client.zrangebyscore(
