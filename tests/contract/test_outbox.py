@@ -138,6 +138,8 @@ async def test_quiet_conversations_are_found_among_many(database: Database, outb
     rows = [replace(row(number), seq=number) for number in range(1, PAGE + 3)]
     await SqlArchive(database).store(1, [], [*rows, ROW], [])
     listed = [each.id for each in rows]
-    assert await outbox.quiet(listed, 1_003) == [(1, 1), (2, 2)]
-    assert len(await outbox.quiet(listed, 10_000)) == PAGE + 2
-    assert await outbox.quiet([], 10_000) == []
+    assert await outbox.quiet(listed, 0, 1_003) == [(1, 1), (2, 2)]
+    assert len(await outbox.quiet(listed, 0, 10_000)) == PAGE + 2
+    assert await outbox.quiet([], 0, 10_000) == []
+    assert await outbox.quiet(listed, 1_002, 1_004) == [(2, 2), (3, 3)]
+    assert await outbox.quiet(listed[2:], 1_002, 1_004) == [(3, 3)]

@@ -109,15 +109,23 @@ class SqlOutbox:
 
     # What is behind
 
-    async def quiet(self, listed: Sequence[int], before: int) -> list[tuple[int, int]]:
-        """(conversation, head) of those listed in which nothing happened since `before` (ms)."""
+    async def quiet(self, listed: Sequence[int], since: int, before: int) -> list[tuple[int, int]]:
+        """(conversation, head) of those listed in which the last thing happened between two times (ms).
+
+        Costs as much as happened since then, or, where `since` is 0, as much as is listed.
+        """
         table = conversations.c
-        found: list[tuple[int, int]] = []
-        for start in range(0, len(listed), PAGE):
-            part = listed[start : start + PAGE]
-            query = select(table.id, table.seq).where(table.id.in_(part), table.updated_at < before)
-            found += await self._database.read(partial(_pairs, query))
-        return found
+        query = select(table.id, table.seq).where(table.updated_at < before)
+        if since:
+            wanted = set(listed)
+            found = await self._database.read(partial(_pairs, query.where(table.updated_at >= since)))
+            return [each for each in found if each[0] in wanted]
+        parts = [listed[start : start + PAGE] for start in range(0, len(listed), PAGE)]
+        return [
+            each
+            for part in parts
+            for each in await self._database.read(partial(_pairs, query.where(table.id.in_(part))))
+        ]
 
 
 def _pairs(query: Select[Any], connection: Connection) -> list[tuple[int, int]]:

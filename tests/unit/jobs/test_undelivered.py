@@ -21,15 +21,17 @@ class World:
     def __init__(self, tiers: Tiers) -> None:
         self.tiers = tiers
         self.open: list[int] = []
+        self.away = False
         self.counter = Undelivered(
             tiers.timeline, tiers.contacts, lambda: self.open, self.quiet, tiers.clock, MINUTES
         )
 
-    async def quiet(self, listed: Sequence[int], before: int) -> list[tuple[int, int]]:
-        await self.tiers.archive_all()
+    async def quiet(self, listed: Sequence[int], since: int, before: int) -> list[tuple[int, int]]:
+        if not self.away:
+            await self.tiers.archive_all()
         known = self.tiers.archive._conversations
         rows = [known[each] for each in listed if each in known]
-        return [(row.id, row.seq) for row in rows if row.updated_at < before]
+        return [(row.id, row.seq) for row in rows if since <= row.updated_at < before]
 
     async def talk(self) -> Conversation:
         session = await self.tiers.session()
@@ -114,6 +116,16 @@ async def test_what_was_delivered_is_not_looked_into_again(
     assert await world.later() == 0
     monkeypatch.setattr(world.tiers.timeline, "events", None)
     assert await world.later() == 0
+
+
+async def test_what_was_archived_late_counts(world: World) -> None:
+    assert await world.later() == 0
+    world.away = True
+    await world.talk()
+    assert await world.later() == 0
+    assert await world.later(60) == 0
+    world.away = False
+    assert 1 in [await world.later(0.25) for _ in range(undelivered.WHOLE)]
 
 
 async def test_only_so_many_are_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
