@@ -34,7 +34,7 @@ RETRY_S: Final = 0.2
 PATIENCE_S: Final = 3.0
 """How long Redis may be away before everybody is sent away to come back later."""
 
-PACE_S: Final = 0.002
+PACE_S: Final = 0.005
 """The time from one reading of the log to the next is at least this: what grows is read by the handful."""
 
 RECOVERY: Final = "recovery"

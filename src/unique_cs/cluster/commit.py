@@ -24,7 +24,7 @@ from unique_cs.telemetry import metrics
 MAX_BATCH: Final = 500
 """Items of one call: while a script runs, nobody else is served."""
 
-PACE_S: Final = 0.002
+PACE_S: Final = 0.005
 """The time from one call to the next is at least this: under load a call of one item costs most."""
 
 JOURNAL: Final = b"j"
