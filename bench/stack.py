@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from unique_cs.bench.report import Row
 
 READY_S = 60.0
+REDIS = (
+    *("--appendonly", "yes", "--appendfsync", "everysec"),
+    *("--auto-aof-rewrite-min-size", "512mb"),
+)
+"""As compose.yaml and the guides have it."""
+
 _WORKER = re.compile(r',?worker="\d+"')
 
 
@@ -134,7 +140,7 @@ async def running(workers: int) -> AsyncIterator[Stack]:
     folder = Path(tempfile.mkdtemp(prefix="unique-cs-bench-"))
     # MariaDB runs as its own user.
     folder.chmod(0o755)  # noqa: ASYNC240 - nothing else runs yet
-    redis = RedisServer(folder / "redis", "--appendonly", "yes", "--appendfsync", "always")
+    redis = RedisServer(folder / "redis", *REDIS)
     (folder / "mariadb").mkdir()
     mariadb = MariaDb(folder / "mariadb", buffer_mb=512)
     stack: Stack | None = None
