@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
+from rocksdict import BlockBasedOptions, Cache, Env, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
 
 from unique_cs.errors import StorageUnavailable
 
@@ -59,6 +59,11 @@ class RocksHot:
         options.set_write_buffer_size(32 << 20)
         options.set_max_total_wal_size(128 << 20)
         options.set_keep_log_file_num(3)
+        # Files are written and merged in the time that serving leaves.
+        background = Env()
+        background.lower_thread_pool_cpu_priority()
+        background.lower_high_priority_thread_pool_cpu_priority()
+        options.set_env(background)
         # Small: the newest rows lie in the memtable, and the system's page cache holds the files.
         blocks = BlockBasedOptions()
         blocks.set_block_cache(Cache(BLOCK_CACHE))

@@ -6,6 +6,9 @@ the thread, and rows are written by statements of hundreds: a step of SQLite doe
 """
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +21,7 @@ from unique_cs.storage.migrate import migrate
 T = TypeVar("T")
 
 _READERS = 2
+_NICE = 10
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     # A commit is on the disk when it returns: the hot tier drops what the cold one has.
@@ -33,7 +37,7 @@ class SqliteDatabase:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writer = ThreadPoolExecutor(1, "sql-writer")
+        self._writer = ThreadPoolExecutor(1, "sql-writer", initializer=_step_back)
         self._readers = ThreadPoolExecutor(_READERS, "sql-reader")
 
     @classmethod
@@ -80,6 +84,13 @@ class SqliteDatabase:
         for pool in (self._writer, self._readers):
             await asyncio.to_thread(pool.shutdown)
         self._engine.dispose()
+
+
+def _step_back() -> None:
+    """Let this thread, which archives, have the time that serving leaves."""
+    if sys.platform == "linux":
+        # There, and only there, a priority is a thread's own.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _prepare(connection: Any, _: object) -> None:
