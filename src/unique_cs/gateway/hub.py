@@ -1,7 +1,8 @@
 """The hub: who listens to what on this node, and delivery. Nothing here awaits a socket."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import MESSAGE_CREATED, Event
@@ -40,6 +41,7 @@ class Hub:
         self._wheel = wheel
         self._loop = asyncio.get_running_loop()
         self._contacts: dict[int, tuple[Connection, ...]] = {}
+        self._coming: dict[int, list[set[int]]] = {}
         self._dirty: list[Connection] = []
         self.open = 0
         self.slow: set[Connection] = set()
@@ -91,6 +93,20 @@ class Hub:
         connection.subscriptions = tuple(each for each in connection.subscriptions if each is not found)
         _forget(found)
 
+    @contextmanager
+    def coming(self, contact: int) -> Iterator[set[int]]:
+        """What begins or changes of a contact's while a device of its own is still coming in."""
+        changed: set[int] = set()
+        others = self._coming.setdefault(contact, [])
+        others.append(changed)
+        try:
+            yield changed
+        finally:
+            # Sets are equal where they hold the same.
+            others[:] = [each for each in others if each is not changed]
+            if not others:
+                self._coming.pop(contact, None)
+
     def joined(self, connection: Connection) -> None:
         """The connection has its session."""
         metrics.sessions.inc()
@@ -134,12 +150,19 @@ class Hub:
                 self._fan_out(entry, event, conversation)
                 sent += 1
             else:
-                for connection in self._contacts.get(int(conversation.contact.id), ()):
-                    self.join_live(connection, conversation, event.seq - 1)
+                self._let_in(conversation, event.seq)
                 self.desk.before(conversation, event.seq)
                 self._fan_out(entry, event, conversation)
                 self.desk.after(conversation)
         self._measure(entries, sent)
+
+    def _let_in(self, conversation: Conversation, seq: int) -> None:
+        """A contact's devices are in all its conversations."""
+        contact = int(conversation.contact.id)
+        for connection in self._contacts.get(contact, ()):
+            self.join_live(connection, conversation, seq - 1)
+        for changed in self._coming.get(contact, ()):
+            changed.add(conversation.id)
 
     def _fan_out(self, entry: Entry, event: Event, conversation: Conversation) -> None:
         sender, session, told, delivered = entry.sender, entry.session, False, 0

@@ -1,6 +1,12 @@
 """Connecting, resuming, subscribing and replay, as the protocol page promises them."""
 
+import asyncio
+
+import pytest
+
 from tests.support.node import House, turns
+from unique_cs.actions import conversations
+from unique_cs.domain.conversation import Conversation
 
 
 async def test_connected_says_who_and_how(house: House) -> None:
@@ -193,3 +199,36 @@ async def test_acked_raises_the_number(house: House) -> None:
     await house.restart()
     later = await house.peer().connect("ann", session=session, acked=3)
     assert later.connected["n"] == 18
+
+
+async def test_a_conversation_that_begins_on_another_device_while_this_one_connects(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in `connected`, or comes right after it: never is it missed."""
+    phone, first = await house.talk("one")
+    await house.staff()
+    conversation = await house.conversation(first)
+    await conversations.set_status(
+        house.node.timeline, house.principals["bob"], conversation, "resolved", None
+    )
+    cursors, reached, gate = house.node.contacts.cursors, asyncio.Event(), asyncio.Event()
+
+    async def slowly(conversation: Conversation) -> object:
+        reached.set()
+        await gate.wait()
+        return await cursors(conversation)
+
+    monkeypatch.setattr(house.node.contacts, "cursors", slowly)
+    laptop = house.peer()
+    laptop.send("connect", token="ann")
+    await asyncio.wait_for(reached.wait(), 5)
+    phone.say(2, "two")
+    await house.settle()
+    gate.set()
+    await house.settle()
+    known = [each["id"] for each in laptop.take()[0]["conversations"]]
+    assert len(known) == 2
+    phone.say(3, "three")
+    await house.settle()
+    told = [frame for frame in laptop.take() if frame["type"] == "event"]
+    assert [each["conversation"] for each in told] == [next(each for each in known if each != first)]
