@@ -127,3 +127,19 @@ async def test_a_repeat_is_answered_for_with_all_that_the_send_did(
         own_redis.flush()
         await _opened(here, 2)
         assert await _said(here, sent.conversation.id) == ["conversation.opened", "1"]
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_who_goes_on_elsewhere_is_answered_for_there(own_redis: RedisServer, tmp_path: Path) -> None:
+    """A client that comes back takes its own message, when it sees it, for the answer to it."""
+    async with nodes(2, own_redis.url, tmp_path) as (away, here):
+        await away.ann()
+        session = await away.session()
+        for n in range(1, 4):
+            sent = await away.send(session, n, str(n))
+        assert sent.conversation is not None
+        await here.timeline.open_session(ANN, session.id, 7, 1)
+        await away.stop()
+        own_redis.flush()
+        await _opened(here, 2)
+        assert await _said(here, sent.conversation.id) == ["conversation.opened", "1", "2", "3"]

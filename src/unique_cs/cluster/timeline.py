@@ -4,6 +4,7 @@ A write is asked for here, placed by the script, kept by the journal, and told a
 every node in the same order. Until then nothing here has changed: the head that is shown is the log's.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from secrets import token_bytes
 from typing import Any
@@ -22,7 +23,7 @@ from unique_cs.domain.events import Actor, Named
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, Replaced, UniqueCsError
 from unique_cs.ports import Answer, Archive, Clock, Contact, Entry, Stored
-from unique_cs.protocol.session import Session
+from unique_cs.protocol.session import MAX_IN_FLIGHT, Session
 from unique_cs.storage import rows
 from unique_cs.storage.pages import check, page, request_key, session_key
 
@@ -228,6 +229,8 @@ class ClusterTimeline:
             session = self._memory.sessions.setdefault(key, Session(key, principal, n=answer[2]))
         session.c = max(session.c, answer[1])
         session.accept_acked(max(acked, answer[2]) if session.n == session.settled else acked)
+        if count != "same":
+            await self._take_over(key, acked, answer[2])
         return session, answer[1]
 
     def _lost_session(self, principal: Principal, acked: int) -> tuple[str, int, int] | None:
@@ -253,15 +256,36 @@ class ClusterTimeline:
         return await self._placed(conversation, seq, place)
 
     async def _placed(self, conversation: int, seq: int, place: int) -> Answer:
-        found = await self._warm_events(conversation, max(0, seq - 1 - _BEFORE), seq + 1, _BEFORE + 1, False)
-        if found:
-            # The node that placed it may be gone, and its journal: from here on this one answers for it, and
-            # for what the same action did before, as opening the conversation.
-            same = (Record(place, EVENT, conversation, each.seq, row=rows.row_of(each)) for each in found)
-            await self._committer.keep(place, list(same))
-        else:
+        found = await self._answer_for(conversation, seq, place)
+        if not found:
             found = await self._archive.events(conversation, seq - 1, seq + 1, 1, False)
         return Answer(conversation, seq, found[-1]) if found else _FORGOTTEN
+
+    async def _answer_for(self, conversation: int, seq: int, place: int) -> list[Stored]:
+        """Keep an event here too: the node that placed it may be gone, and its journal.
+
+        What the same action did before it, as opening the conversation, is kept with it.
+        """
+        found = await self._warm_events(conversation, max(0, seq - 1 - _BEFORE), seq + 1, _BEFORE + 1, False)
+        if found:
+            same = (Record(place, EVENT, conversation, each.seq, row=rows.row_of(each)) for each in found)
+            await self._committer.keep(place, list(same))
+        return found
+
+    async def _take_over(self, session: bytes, acked: int, n: int) -> None:
+        """Answer from here on for the sends that other nodes placed and their client may not know of.
+
+        It takes the first event of its own that it is shown for the answer.
+        """
+        unknown = [str(each) for each in range(max(acked, n - MAX_IN_FLIGHT) + 1, n + 1)]
+        if not unknown:
+            return
+        client = self._shard.client
+        placed = [row for row in await client.hmget(self.keys.answers(session), unknown) if row]
+        archived = int(await client.get(self.keys.archived) or 0)
+        answers = [[int(each) for each in row.split(b":")] for row in placed if row[:1] != b"\0"]
+        late = [self._answer_for(*each) for each in answers if each[2] > archived]
+        await asyncio.gather(*late)
 
     # What the log and the items of a batch need
 

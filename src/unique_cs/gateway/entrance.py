@@ -48,17 +48,18 @@ async def connect(context: Context, connection: Connection, frame: Connect) -> N
 
 async def _listed(context: Context, principal: Principal, frame: Connect) -> dict[int, Conversation]:
     """What the session is subscribed to from the start, with cursors: as it is when this returns."""
+    desk = context.hub.desk
     while True:
-        awaited = set(context.hub.desk.listed(principal.id))
+        awaited = desk.listed(principal.id)
         with context.hub.coming(principal.id) as changed:
             listed = await _list(context, principal, frame)
             for conversation in listed.values():
                 await context.contacts.cursors(conversation)
-        if (
-            changed <= listed.keys()
-            if principal.is_contact
-            else awaited.issuperset(context.hub.desk.listed(principal.id))
-        ):
+        if principal.is_contact:
+            missed = changed - listed.keys()
+        else:
+            missed = set(desk.listed(principal.id)).difference(awaited)
+        if not missed:
             return listed
 
 
