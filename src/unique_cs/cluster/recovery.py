@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,6 +32,8 @@ WAIT_S: Final = 10.0
 """How long to wait for the journals of nodes that are not there."""
 
 BATCH: Final = 200
+"""Journal rows, or steps put back, of one call."""
+
 UPLOADED_MS: Final = 3_600_000
 
 OPENING: Final = f"{TAG}:opening"
@@ -70,7 +72,6 @@ class Recovery:
         self._next_id = next_id
         self._now_ms = now_ms
         self._ttl_ms = ttl_ms
-        self._batch = 0
         self._offered = f"{TAG}:offered:{self._run_id}"
         self.missing: set[str] = set()
 
@@ -165,7 +166,8 @@ class Recovery:
             await self._client.hset(keys.index, mapping=listed)
 
     async def _put_back(self, generation: Generation, records: list[Record]) -> int:
-        write = self._writer(generation)
+        writer = _Writer(self._client, generation, self._ttl_ms)
+        write = writer.write
         people = sorted((each for each in records if each.kind == log.CONTACT), key=attrgetter("place"))
         contacts = {each.id: each for each in people}
         for each in contacts.values():
@@ -177,6 +179,7 @@ class Recovery:
         gaps = 0
         for conversation, mine in groupby(events, key=attrgetter("id")):
             gaps += await self._conversation(write, conversation, list(mine))
+        await writer.flush()
         return gaps
 
     async def _conversation(self, write: Write, number: int, records: list[Record]) -> int:
@@ -219,18 +222,38 @@ class Recovery:
         )
         return rows.event_row(Visibility.HIDDEN, rows.NO_SESSION, 0, _encode(event))
 
-    def _writer(self, generation: Generation) -> Write:
-        keys, mark = Keys(generation.counter), f"{TAG}:opening:{generation.counter}"
 
-        async def write(words: Sequence[Word]) -> None:
-            self._batch += 1
-            await self._client.set(mark, generation.value, px=UPLOADED_MS)
-            head = (generation.value, keys.prefix, "recovery", self._batch, self._ttl_ms)
-            answers = await self._client.eval(SCRIPT, 1, mark, *head, *words)
-            if answers[0][0] != b"ok":
-                journal_log.error("an event can't be put back", answer=answers[0], item=str(words[0:4]))
+class _Writer:
+    """Puts items back, many with one call, under a mark that stands for the generation which opens later."""
 
-        return write
+    def __init__(self, client: Any, generation: Generation, ttl_ms: int) -> None:
+        self._client = client
+        self._mark = f"{TAG}:opening:{generation.counter}"
+        self._head = (generation.value, Keys(generation.counter).prefix, "recovery")
+        self._ttl_ms = ttl_ms
+        self._batch = 0
+        self._items: list[Sequence[Word]] = []
+
+    async def write(self, words: Sequence[Word]) -> None:
+        """Put one item back, now or with those that follow."""
+        self._items.append(words)
+        if len(self._items) >= BATCH:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Put back what was asked for."""
+        written, self._items = self._items, []
+        if not written:
+            return
+        self._batch += 1
+        await self._client.set(self._mark, self._head[0], px=UPLOADED_MS)
+        words = [word for each in written for word in each]
+        answers = await self._client.eval(
+            SCRIPT, 1, self._mark, *self._head, self._batch, self._ttl_ms, *words
+        )
+        for item, answer in zip(written, answers, strict=True):
+            if answer[0] != b"ok":
+                journal_log.error("an event can't be put back", answer=answer, item=str(item[0:4]))
 
 
 async def _put(write: Write, conversation: Conversation, row: bytes) -> Conversation:
