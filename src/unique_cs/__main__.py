@@ -110,7 +110,9 @@ def _bench(arguments: list[str]) -> int:
 
 
 def _check_config() -> int:
-    read_settings(os.environ)
+    from unique_cs.upkeep import check
+
+    check(read_settings(os.environ))
     sys.stdout.write("the settings are fine\n")
     return 0
 

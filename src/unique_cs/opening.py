@@ -27,10 +27,24 @@ class SystemClock:
         return time.monotonic()
 
 
+def check_stores(settings: Settings) -> None:
+    """Raise `SettingsError` where the addresses can't be used. Opens nothing."""
+    # A process alone has no use for the drivers, and starts sooner without them.
+    if settings.redis_url:
+        from unique_cs.cluster.shard import Shard  # noqa: PLC0415
+
+        if not settings.database_url:
+            raise SettingsError(f"{PREFIX}REDIS_URL needs {PREFIX}DATABASE_URL: nodes share both")
+        Shard(settings.redis_url)
+    if settings.database_url:
+        from unique_cs.storage.mysql_url import MySqlUrl  # noqa: PLC0415
+
+        MySqlUrl.parse(settings.database_url)
+
+
 async def open_stores(settings: Settings, clock: Clock) -> tuple[Database, Tiers]:
     """Open the cold tier and what is above it. Raises `SettingsError` that says what can't be had."""
-    if settings.redis_url and not settings.database_url:
-        raise SettingsError(f"{PREFIX}REDIS_URL needs {PREFIX}DATABASE_URL: nodes share both")
+    check_stores(settings)
     hot = open_hot(settings.data_dir)
     try:
         database = await open_cold(settings.data_dir, settings.database_url)
@@ -44,7 +58,6 @@ async def open_stores(settings: Settings, clock: Clock) -> tuple[Database, Tiers
 
 
 async def _open_cluster(settings: Settings, hot: Hot, database: Database, clock: Clock) -> Tiers:
-    # A process alone has no use for the driver, and starts sooner without it.
     from unique_cs.cluster.tiers import ClusterTiers  # noqa: PLC0415
 
     await share(hot, database)

@@ -89,14 +89,31 @@ def load_plugins(names: str, options: str, folder: Path, tls: SSLContext | None)
                 codecs.append(plugin)
             else:
                 transports[name] = plugin
-    if given:
-        raise SettingsError(f"{_OPTIONS} is for {min(given)!r}, which {_SETTING} does not name")
+    _check_all_named(given)
     return Plugins(codecs, transports)
+
+
+def check_plugins(names: str, options: str) -> None:
+    """Raise `SettingsError` where a name or an option's name is not known. Makes nothing."""
+    given = _read_options(options)
+    for name in dict.fromkeys(_items(names)):
+        own = given.pop(name, {})
+        for entry in _entries(name):
+            try:
+                _setup(entry.load(), name, own, Path(), None)
+            except Exception as error:
+                raise _failed(name, error) from error
+    _check_all_named(given)
 
 
 def setup_of(plugin: Any, name: str, options: str, folder: Path) -> Setup:
     """What a plug-in's class would be made with, for a command that needs the same. TLS is left out."""
     return _setup(plugin, name, _read_options(options).get(name, {}), folder / name, None)
+
+
+def _check_all_named(left: Mapping[str, Mapping[str, str]]) -> None:
+    if left:
+        raise SettingsError(f"{_OPTIONS} is for {min(left)!r}, which {_SETTING} does not name")
 
 
 def _items(listed: str) -> list[str]:

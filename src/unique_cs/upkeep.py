@@ -8,8 +8,11 @@ from msgspec.structs import replace
 from unique_cs.actions.passwords import hash_password
 from unique_cs.config import PREFIX, Settings
 from unique_cs.errors import SettingsError
+from unique_cs.gateway.transports.mqtt_bridge import read_broker_url
+from unique_cs.listeners import tls_context
 from unique_cs.node import Node
-from unique_cs.opening import SystemClock
+from unique_cs.opening import SystemClock, check_stores
+from unique_cs.plugins import check_plugins
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.hand_over import hand_over
@@ -20,7 +23,17 @@ from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.schema import HEAD
 from unique_cs.storage.sql import Database
 from unique_cs.storage.stores import GENERATION, archive_file, bind, fact_of, open_cold, open_hot
-from unique_cs.watching import Watching
+from unique_cs.watching import Watching, check_webhook
+
+
+def check(settings: Settings) -> None:
+    """Raise `SettingsError` where `serve` would, as far as that shows without opening or making anything."""
+    tls_context(settings)
+    check_stores(settings)
+    check_webhook(settings, SystemClock())
+    check_plugins(settings.plugins, settings.plugin_options)
+    if settings.mqtt_bridge_url:
+        read_broker_url(settings.mqtt_bridge_url)
 
 
 async def reset_password(settings: Settings, email: str) -> str:

@@ -13,7 +13,7 @@ from unique_cs.jobs.post import Poster
 from unique_cs.jobs.undelivered import Undelivered
 from unique_cs.jobs.webhook import PostError, Webhook
 from unique_cs.node import Node
-from unique_cs.ports import Incidents
+from unique_cs.ports import Clock, Incidents
 from unique_cs.storage.outbox import SqlOutbox
 from unique_cs.storage.sql import Database
 from unique_cs.telemetry import log
@@ -34,7 +34,7 @@ class Watching:
         self._settings = settings
         self._node = node
         self._outbox = SqlOutbox(database)
-        self._poster = _poster(settings, node)
+        self._poster = _poster(settings, node.clock)
         events = _events(settings)
         if self._poster is not None and events:
             node.relay.also = self._outbox.of_events(events)
@@ -101,6 +101,12 @@ class Watching:
             await self._poster.close()
 
 
+def check_webhook(settings: Settings, clock: Clock) -> None:
+    """Raise `SettingsError` where the webhook's settings can't be used. Opens nothing."""
+    _poster(settings, clock)
+    _events(settings)
+
+
 def _soon(read: Callable[[], float]) -> Callable[[], Awaitable[float]]:
     async def value() -> float:
         return read()
@@ -108,11 +114,11 @@ def _soon(read: Callable[[], float]) -> Callable[[], Awaitable[float]]:
     return value
 
 
-def _poster(settings: Settings, node: Node) -> Poster | None:
+def _poster(settings: Settings, clock: Clock) -> Poster | None:
     if not settings.webhook_url:
         return None
     private = settings.webhook_allow_private
-    return Poster(settings.webhook_url, settings.webhook_secret, node.clock, allow_private=private)
+    return Poster(settings.webhook_url, settings.webhook_secret, clock, allow_private=private)
 
 
 def _events(settings: Settings) -> frozenset[str]:

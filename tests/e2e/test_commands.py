@@ -1,6 +1,7 @@
 """The command line, as an operator uses it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,28 @@ def test_an_unknown_setting_is_refused() -> None:
         assert done.returncode == 2
         assert "UNIQUE_CS_COLOUR" in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_settings_that_serve_would_refuse_are_found_before(tmp_path: Path) -> None:
+    """check-config says the same line as serve, and makes nothing."""
+    wrong = (
+        {"WEBHOOK_URL": "http://example.com/", "WEBHOOK_SECRET": "x" * 24},
+        {"WEBHOOK_EVENTS": "message.eaten"},
+        {"REDIS_URL": "redis://127.0.0.1"},
+        {"DATABASE_URL": "oracle://127.0.0.1/x"},
+        {"PLUGINS": "nothing"},
+        {"PLUGINS": "sm", "PLUGIN_OPTIONS": "sm.colour=blue"},
+        {"TLS_CERTIFICATE": str(tmp_path / "nothing.pem")},
+        {"MQTT_BRIDGE_URL": "mqtt://127.0.0.1:1883/path"},
+    )
+    for settings in wrong:
+        environ = {f"UNIQUE_CS_{name}": value for name, value in settings.items()}
+        environ |= {"UNIQUE_CS_DATA_DIR": str(tmp_path / "data"), "UNIQUE_CS_HTTP_PORT": "0"}
+        found = command("check-config", **environ)
+        assert (found.returncode, len(found.stderr.splitlines())) == (2, 1), settings
+        assert not (tmp_path / "data").exists()
+        assert command("serve", **environ).stderr.splitlines()[-1:] == [found.stderr.strip()], settings
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
 
 
 def test_help_lists_every_command() -> None:
