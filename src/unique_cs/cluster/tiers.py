@@ -143,6 +143,7 @@ class ClusterTiers:
         del lease
         self._relaying = True
         try:
+            await self.cluster.ready.wait()
             await self.relay.run()
         finally:
             self._relaying = False
