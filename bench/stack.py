@@ -18,9 +18,10 @@ import uvloop
 
 from tests.support.mariadb import MariaDb
 from tests.support.redis import RedisServer
-from unique_cs.bench.command import allow_files, machine
+from unique_cs.bench.command import machine
 from unique_cs.bench.process import ServerError, Target, cpu_seconds, free_port, resident_bytes
 from unique_cs.bench.report import as_json, table
+from unique_cs.machine import allow_files
 
 if TYPE_CHECKING:
     import argparse

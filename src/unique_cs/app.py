@@ -29,13 +29,14 @@ from unique_cs.gateway.door import Accept, Admit, Upgrades
 from unique_cs.gateway.echo import admit_echo
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
-from unique_cs.gateway.server import HttpServer
+from unique_cs.gateway.server import DEFAULT_LIMITS, HttpServer
 from unique_cs.gateway.transports import mqtt_endpoint
 from unique_cs.gateway.transports.http_stream import HttpStream
 from unique_cs.gateway.transports.mqtt_bridge import open_bridge
 from unique_cs.gateway.transports.subprotocols import Subprotocols
-from unique_cs.jobs.watch import Watch, machine_memory
+from unique_cs.jobs.watch import Watch
 from unique_cs.listeners import Handed, Listeners, tls_context
+from unique_cs.machine import allow_files, memory_bytes
 from unique_cs.node import Node
 from unique_cs.opening import SystemClock, open_stores
 from unique_cs.plugins import Plugins, load_plugins
@@ -160,6 +161,7 @@ class App:
             Upgrades(routes, OriginPolicy(allowed, self._proxies), self._proxies),
             trusted_proxies=_names(settings.trusted_proxies),
             tls=tls_context(settings),
+            limits=DEFAULT_LIMITS._replace(max_heads=allow_files() // 8),
         )
 
     def _share_records(self) -> None:
@@ -294,6 +296,12 @@ def _warn(settings: Settings) -> None:
         log.warning("the echo endpoints are on; turn them off in production", setting=f"{PREFIX}ECHO")
     if not settings.rate_limits:
         log.warning("rate limits are off; turn them on in production", setting=f"{PREFIX}RATE_LIMITS")
+    if _most_connections() < settings.max_connections:
+        log.warning(
+            "the system's bound on open files bounds the connections",
+            connections=_most_connections(),
+            setting=f"{PREFIX}MAX_CONNECTIONS",
+        )
 
 
 def _load_plugins(settings: Settings) -> Plugins:
@@ -303,8 +311,14 @@ def _load_plugins(settings: Settings) -> Plugins:
 
 def _limits(settings: Settings) -> Limits:
     shared = {name: getattr(settings, name) for name in Limits._fields if name != "rates"}
-    shared["max_memory_mb"] = settings.max_memory_mb or machine_memory() * 9 // 10 >> 20
+    shared["max_memory_mb"] = settings.max_memory_mb or memory_bytes() * 9 // 10 >> 20
+    shared["max_connections"] = min(settings.max_connections, _most_connections())
     return Limits(rates=settings.rate_limits, **shared)
+
+
+def _most_connections() -> int:
+    """How many connections may be open: each is a file, and the stores and requests need some as well."""
+    return allow_files() * 3 // 4
 
 
 def _names(listed: str) -> list[str]:

@@ -14,7 +14,7 @@ from unique_cs.gateway.desk import Desk
 from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.peers import heard
-from unique_cs.jobs.watch import resident_bytes
+from unique_cs.machine import resident_bytes
 from unique_cs.ports import Changed, Clock, Contacts, Entry, Notice, Peers, Timeline, Waiting
 from unique_cs.protocol import close
 from unique_cs.storage.group import GroupCommit

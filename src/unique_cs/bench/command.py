@@ -3,7 +3,6 @@
 import argparse
 import os
 import platform
-import resource
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from unique_cs.bench.process import (
 )
 from unique_cs.bench.report import Progress, Row, as_json, table
 from unique_cs.bench.returning import returning
+from unique_cs.machine import allow_files
 
 PARTS = ("idle", "roads", "attack", "messages", "pages", "overload")
 
@@ -75,12 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--email", default=OWNER_EMAIL, help="an agent of it")
     parser.add_argument("--password", default=OWNER_PASSWORD, help="the agent's password")
     return parser
-
-
-def allow_files() -> None:
-    """One descriptor for each connection, as many as the system gives; the server inherits the limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def machine() -> dict[str, Any]:

@@ -97,10 +97,15 @@ class Debtor(Protocol):
 
 
 class Deadlines:
-    """One timer for all connections that owe something within the same number of seconds."""
+    """One timer for all connections that owe something within the same number of seconds.
 
-    def __init__(self, seconds: float) -> None:
+    Where more than `most` owe it, the deadline of those who have owed it longest has come: newcomers who pay
+    at once get in also while somebody holds the door with connections that say nothing.
+    """
+
+    def __init__(self, seconds: float, most: int = 1 << 30) -> None:
         self._seconds = seconds
+        self._most = most
         self._due: dict[Debtor, float] = {}  # in order of time, as each adds the same amount
         self._timer: asyncio.TimerHandle | None = None
         self._settled: asyncio.Event | None = None
@@ -113,6 +118,8 @@ class Deadlines:
         self._due[debtor] = loop.time() + self._seconds
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._sweep)
+        if len(self._due) > self._most:
+            self._expire([next(iter(self._due))])
 
     def discard(self, debtor: Debtor) -> None:
         """The debt is paid, or does not matter any more."""

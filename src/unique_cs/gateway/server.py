@@ -18,6 +18,7 @@ class HttpLimits(NamedTuple):
     """What a client may take. Times are in seconds."""
 
     max_head: int = 16 * 1024  # bytes of a request head
+    max_heads: int = 10_000  # connections that have not sent the end of a request head
     head_timeout: float = 10.0  # from the connection, or the head's first byte, to its end
     body_timeout: float = 60.0  # from the head's end to that of the body
     keep_alive: int = (
@@ -81,7 +82,7 @@ class HttpServer:
         self._sockets = sockets
         self._tls = tls
         self._limits = limits
-        self._heads = Deadlines(limits.head_timeout)
+        self._heads = Deadlines(limits.head_timeout, limits.max_heads)
         self._bodies = Deadlines(limits.body_timeout)
         self._upgrades = upgrades
         self._config = uvicorn.Config(

@@ -1,11 +1,9 @@
 """Once a second: measure the process, watch the disk, tell agents how many wait."""
 
 import asyncio
-import os
-import resource
 from collections.abc import Callable
-from pathlib import Path
 
+from unique_cs.machine import resident_bytes
 from unique_cs.telemetry import RateMeter, metrics
 
 PERIOD_S = 1.0
@@ -42,22 +40,3 @@ class Watch:
         metrics.rate_in.set(inbound)
         metrics.rate_out.set(outbound)
         metrics.resident.set(resident_bytes())
-
-
-def machine_memory() -> int:
-    """Memory of the machine, or what the control group of this process may have of it (cgroup v2)."""
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        bound = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return whole
-    return min(whole, int(bound)) if bound.isdecimal() else whole
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return pages * resource.getpagesize()

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,15 @@ def test_all_addresses_get_the_same_free_port() -> None:
     assert {sock.family for sock in sockets} <= {socket.AF_INET, socket.AF_INET6}
     for sock in sockets:
         sock.close()
+
+
+async def test_who_says_nothing_makes_room_for_who_comes(tls: Path | None) -> None:
+    async with serve(certificate=tls, limits=HttpLimits(max_heads=2)) as served, AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(served.connect()) for _ in range(3)]
+        assert await silent[0].rest() == b""
+        client = await stack.enter_async_context(served.connect())
+        await client.send(GET)
+        assert await client.response() == (200, b"GET /x ")
+        assert await silent[1].rest() == b""
+        await silent[2].send(GET)
+        assert await silent[2].response() == (200, b"GET /x ")

@@ -1,0 +1,41 @@
+"""What this process may use of its machine, and what it uses."""
+
+import os
+import resource
+from pathlib import Path
+
+
+def allow_files() -> int:
+    """Take as many open files as the system gives a process, and return how many those are.
+
+    Shells and service managers often start programs with 1,024, and let them ask for more.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):
+        # macOS calls its bound infinite, and then refuses it.
+        return soft
+    return _UNBOUNDED if hard == resource.RLIM_INFINITY else hard
+
+
+_UNBOUNDED = 1 << 30
+
+
+def memory_bytes() -> int:
+    """Memory of the machine, or what the control group of this process may have of it (cgroup v2)."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        bound = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return whole
+    return min(whole, int(bound)) if bound.isdecimal() else whole
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return pages * resource.getpagesize()
