@@ -5,6 +5,7 @@ import random
 import time
 from dataclasses import dataclass, field
 
+from unique_cs.bench.capacity import capacity
 from unique_cs.bench.cold import trim
 from unique_cs.bench.histogram import Histogram
 from unique_cs.bench.http import HttpConnection
@@ -106,7 +107,7 @@ async def idle(server: ServerProcess, tokens: list[str], plan: Plan) -> list[Row
     left = (server.resident() - before) / len(peers)
     details = {"sessions": len(peers), "bytes_each": each, "bytes_each_after_leaving": left}
     memory = Row("memory of an idle session", "<= 3 KB", f"{each / 1024:.2f} KB", each <= 3 * 1024, details)
-    return [connects, memory, beats]
+    return [connects, memory, beats, capacity(memory, beats, before)]
 
 
 async def _cpu_share(server: Target, seconds: float) -> float:
