@@ -27,7 +27,7 @@ class Client:
         self.frames: list[Frame] = []
         self.others: list[tuple[int, bytes]] = []
         self.acks = True
-        self.protocol = MqttTransport(endpoint)
+        self.protocol = MqttTransport(endpoint.clients)
         self.pipe.attach(self.protocol)
 
     async def open(self, token: str | None, *, frames: tuple[Frame, ...] = (), **fields: Any) -> "Client":
@@ -81,7 +81,7 @@ class Browser(Client):
 
     def __init__(self, house: House, endpoint: Endpoint) -> None:
         super().__init__(house, endpoint)
-        self.protocol = MqttWebSocket(endpoint, "10.0.0.2")
+        self.protocol = MqttWebSocket(endpoint.clients, "10.0.0.2")
         self.pipe = Pipe()
         self.pipe.attach(self.protocol)
 

@@ -126,7 +126,7 @@ async def test_takeover_is_for_the_same_actor(house: House, endpoint: Endpoint, 
     assert second.pipe.ended
     third.pipe.lose()
     await Client(house, endpoint, version=version).open(eve)
-    assert endpoint.holders["me"].connection.owner == house.principals["eve"]
+    assert endpoint.clients.holders["me"].connection.owner == house.principals["eve"]
 
 
 async def test_a_second_connect_replaces_the_first_unless_older(house: House, endpoint: Endpoint) -> None:
@@ -177,13 +177,13 @@ async def test_an_empty_client_id_gets_one(house: House, endpoint: Endpoint) -> 
     client = Client(house, endpoint, client_id="")
     await client.send(mqtt.connect(V5, "", password=(await house.contact()).encode()))
     [(_, body)] = client.others
-    [assigned] = endpoint.holders
+    [assigned] = endpoint.clients.holders
     assert b"\x12" + mqtt.text(assigned) in body
     client.client_id = assigned
     await client.send(mqtt.subscribe(V5, 1, f"ucs/v1/{assigned}/down"))
     assert [frame["type"] for frame in await client.ask(CONNECT)] == ["connected"]
     client.pipe.lose()
-    assert not endpoint.holders
+    assert not endpoint.clients.holders
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 """MQTT: our engine below a connection, over TCP."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import UniqueCsError
 from unique_cs.gateway.connection import LOW_WATER
 from unique_cs.gateway.door import peer_address
+from unique_cs.gateway.transports.mqtt_clients import MqttClients
 from unique_cs.gateway.transports.mqtt_connection import (
     CLOSES,
     REASONS,
@@ -21,9 +21,6 @@ from unique_cs.protocol import mqtt_packets as packets
 from unique_cs.protocol.mqtt import ADMITTING, CLOSED, Mqtt
 from unique_cs.telemetry import log
 
-if TYPE_CHECKING:
-    from unique_cs.gateway.transports.mqtt_endpoint import Endpoint
-
 
 class MqttTransport(asyncio.Protocol):
     """The protocol of one MQTT connection, and the `Link` of the session's connection in it.
@@ -35,9 +32,9 @@ class MqttTransport(asyncio.Protocol):
         "_asked",
         "_blocked",
         "_client_id",
+        "_clients",
         "_engine",
         "_keep_alive",
-        "_shared",
         "_token",
         "_transport",
         "_work",
@@ -47,9 +44,9 @@ class MqttTransport(asyncio.Protocol):
     _transport: asyncio.Transport
     connection: MqttConnection
 
-    def __init__(self, shared: "Endpoint") -> None:
-        self._shared = shared
-        self._engine = Mqtt(shared.gateway.limits.max_frame)
+    def __init__(self, clients: MqttClients) -> None:
+        self._clients = clients
+        self._engine = Mqtt(clients.gateway.limits.max_frame)
         self._client_id = self._token = ""
         self._work: asyncio.Task[None] | None = None
         self._asked = 0  # the highest `c` of a `connect`
@@ -61,12 +58,12 @@ class MqttTransport(asyncio.Protocol):
         self._begin(peer_address(transport))
 
     def _begin(self, address: str) -> None:
-        self.connection = MqttConnection(self._shared.gateway, self, address)
+        self.connection = MqttConnection(self._clients.gateway, self, address)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._work is not None:
             self._work.cancel()
-        self._shared.forget(self._client_id, self)
+        self._clients.forget(self._client_id, self)
         self.connection.lost()
         # The two hold each other, and the collector that would find that out comes rarely.
         del self.connection
@@ -106,9 +103,9 @@ class MqttTransport(asyncio.Protocol):
     async def _admit(self, asked: packets.Connect) -> None:
         """Answer CONNECT, then go on with what the client sent behind it."""
         try:
-            owner = await self._shared.authenticate(self.connection.address, asked.password)
+            owner = await self._clients.authenticate(self.connection.address, asked.password)
             if self._engine.state == ADMITTING:
-                self._shared.take_over(asked.client_id, owner)
+                self._clients.take_over(asked.client_id, owner)
                 self._accept(asked, owner)
         except UniqueCsError as error:
             self._engine.refuse(REFUSALS.get(error.code, packets.UNSPECIFIED))
@@ -123,10 +120,10 @@ class MqttTransport(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _accept(self, asked: packets.Connect, owner: Principal) -> None:
-        gateway = self._shared.gateway
+        gateway = self._clients.gateway
         self._token = (asked.password or b"").decode()
         self._client_id = asked.client_id or f"ucs-{gateway.rng.getrandbits(64):016x}"
-        self._shared.holders[self._client_id] = self
+        self._clients.holders[self._client_id] = self
         limit = max(1, gateway.limits.heartbeat_ms // 1000)
         is_shorter = asked.version == packets.V5 and not 0 < asked.keep_alive <= limit
         keep_alive = limit if is_shorter else asked.keep_alive
@@ -159,7 +156,7 @@ class MqttTransport(asyncio.Protocol):
             and asked.c < max(older.c, self._asked)
         ):
             return False
-        if self._shared.gateway.admit(older.address) is not None:
+        if self._clients.gateway.admit(older.address) is not None:
             older.close(close.OVERLOADED)
             return False
         assert older.owner is not None
