@@ -34,6 +34,10 @@ async def _redis(field: Field, step: Step) -> None:
         redis.pause()
         await asyncio.sleep(step.lasts)
         redis.resume()
+    elif step.fault == "full":
+        redis.call("CONFIG", "SET", "maxmemory", "1")
+        await asyncio.sleep(step.lasts)
+        redis.call("CONFIG", "SET", "maxmemory", "0")
     elif step.fault == "flush":
         await asyncio.to_thread(redis.flush)
     else:

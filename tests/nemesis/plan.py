@@ -19,6 +19,7 @@ BREAKS: Final = (
     ("slow", LINKS, 3, 2.0, 8.0),
     ("drip", LINKS, 2, 2.0, 6.0),
     ("flap", LINKS, 2, 2.0, 8.0),
+    ("full", ("redis",), 2, 1.0, 8.0),
     ("fill", (f"node-{NODES - 1}",), 3, 1.0, 6.0),
     ("clock", ("node-1",), 2, 2.0, 10.0),
 )

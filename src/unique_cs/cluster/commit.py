@@ -16,16 +16,19 @@ from redis.exceptions import ResponseError
 from unique_cs.cluster.keys import GENERATION, Keys
 from unique_cs.cluster.log import Record, encode
 from unique_cs.cluster.pace import Pace
-from unique_cs.cluster.shard import Shard
+from unique_cs.cluster.shard import RedisFull, Shard
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 from unique_cs.storage.group import GroupCommit
-from unique_cs.telemetry import metrics
+from unique_cs.telemetry import log, metrics
 
 MAX_BATCH: Final = 500
 """Items of one call: while a script runs, nobody else is served."""
 
 PACE_S: Final = 0.005
 """The time from one call to the next is at least this: under load a call of one item costs most."""
+
+FULL_S: Final = 0.5
+"""How soon a batch is tried again for which Redis had no room."""
 
 JOURNAL: Final = b"j"
 """First byte of a journal row's key; the rest is the place in the log."""
@@ -120,13 +123,14 @@ class Committer:
         self._pace = Pace(PACE_S)
         self._moved = asyncio.Event()
         self.process = token_hex(6)
+        self._full = ""
         self.refusal = "Redis is not connected yet"
         self.journalled = 0
 
     def admit(self) -> None:
         """Raise `StorageUnavailable` while nothing can be accepted."""
-        if self.refusal:
-            raise StorageUnavailable(self.refusal)
+        if self.refusal or self._full:
+            raise StorageUnavailable(self.refusal or self._full)
         self._journal.admit()
 
     def submit(self, item: Item) -> None:
@@ -151,11 +155,22 @@ class Committer:
             head = (generation.value, Keys(generation.counter).prefix, self.process, self._number, self._ttl)
             try:
                 answers = await client.evalsha(script, 1, GENERATION, *head, *words)
+            except RedisFull as error:
+                await self._wait_for_memory(error)
+                continue
             except ResponseError as error:
                 if "UCSGEN" in str(error):
                     raise GenerationChanged from error
                 raise
+            self._full = ""
             await self._answer([_answer(each) for each in answers])
+
+    async def _wait_for_memory(self, error: RedisFull) -> None:
+        """Keep the batch, and take nothing more meanwhile: the relay and the eviction make room."""
+        if not self._full:
+            log.warning("Redis is full: sends are refused")
+        self._full = error.message
+        await asyncio.sleep(FULL_S)
 
     async def _gather(self) -> None:
         await self._pace.turn()
@@ -214,7 +229,7 @@ class Committer:
         """
         self.process = token_hex(6)
         unknown = [*self._batch, *self._queue]
-        self._batch, self.journalled = [], 1 << 62
+        self._batch, self.journalled, self._full = [], 1 << 62, ""
         self._queue.clear()
         self._moved.set()
         for item in unknown:

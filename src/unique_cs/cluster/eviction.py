@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from unique_cs.cluster.cluster import Cluster
 from unique_cs.cluster.keys import Keys, first_place, named
-from unique_cs.cluster.shard import TAG, Failure, Shard
+from unique_cs.cluster.shard import TAG, Failure, Shard, spare
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 from unique_cs.ports import Archive, Clock
 from unique_cs.storage.people import read_contact
@@ -25,6 +25,8 @@ CLAIM_MS: Final = 50_000
 
 SHORT: Final = 200
 """Events of a conversation in use that stay in Redis when all of it is archived."""
+
+_CLAIM: Final = spare("return redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[1]) and 1 or 0")
 
 # A conversation is let go of only in the state in which it was found: archived, and quiet for long.
 _EVICT: Final = """
@@ -124,7 +126,7 @@ class Eviction:
 
     async def take_turn(self) -> Gone:
         """Return what went; Redis is left alone where another node looked after it this minute."""
-        first = await self._shard.client.set(CLAIM, "1", nx=True, px=CLAIM_MS)
+        first = await self._shard.client.eval(_CLAIM, 1, CLAIM, CLAIM_MS)
         return await self.run_once(redis=bool(first))
 
     async def run_once(self, *, redis: bool = True) -> Gone:

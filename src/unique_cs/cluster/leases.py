@@ -13,7 +13,7 @@ from secrets import token_hex
 from typing import Final, TypeVar
 
 from unique_cs.cluster.ending import end
-from unique_cs.cluster.shard import TAG, Failure, Shard
+from unique_cs.cluster.shard import TAG, Failure, Shard, spare
 from unique_cs.errors import StorageUnavailable
 from unique_cs.ports import Clock
 from unique_cs.telemetry import log
@@ -152,7 +152,7 @@ class Lease:
         return False
 
     async def _call(self, script: str, *arguments: str | int) -> int:
-        return int(await self._shard.client.eval(script, 2, *self._keys, *arguments))
+        return int(await self._shard.client.eval(spare(script), 2, *self._keys, *arguments))
 
 
 async def within(shard: Shard, call: Callable[[], Awaitable[T]]) -> T:

@@ -10,7 +10,7 @@ from unique_cs.cluster.commit import Generation
 from unique_cs.cluster.keys import Keys, first_place
 from unique_cs.cluster.log import Record
 from unique_cs.cluster.memory import Memory, read_cursor
-from unique_cs.cluster.shard import Shard
+from unique_cs.cluster.shard import Shard, spare
 from unique_cs.cluster.timeline import ClusterTimeline
 from unique_cs.domain.conversation import Cursor
 from unique_cs.domain.events import MESSAGE_CREATED
@@ -26,6 +26,11 @@ LIMIT: Final = 1_000
 
 KEPT: Final = 20_000
 """Records that stay in the log behind the relay: a node that is further back has to begin anew."""
+
+_STORED: Final = spare("""
+redis.call('SET', KEYS[1], ARGV[1])
+return redis.call('XTRIM', KEYS[2], 'MINID', '~', ARGV[2] .. '-0')
+""")
 
 
 class LogSource:
@@ -115,8 +120,5 @@ class LogSource:
 
     async def stored(self, cursor: int) -> None:
         """Say what is archived, and let the log forget what lies well behind."""
-        client, keys = self._shard.client, Keys(self._open().counter)
-        async with client.pipeline(transaction=False) as pipe:
-            pipe.set(keys.archived, cursor)
-            pipe.xtrim(keys.log, minid=f"{cursor - KEPT}-0", approximate=True)
-            await pipe.execute()
+        keys = Keys(self._open().counter)
+        await self._shard.client.eval(_STORED, 2, keys.archived, keys.log, cursor, cursor - KEPT)

@@ -28,7 +28,7 @@ from typing import Final
 from zlib import crc32
 
 from unique_cs.cluster.leases import TTL_MS, Away, Term, within
-from unique_cs.cluster.shard import TAG, Shard
+from unique_cs.cluster.shard import TAG, Shard, spare
 from unique_cs.domain.ids import MAX_NODE, CeilingReached, Snowflake
 from unique_cs.errors import StorageUnavailable
 from unique_cs.ports import Clock
@@ -164,7 +164,7 @@ class NumberedIds:
 
     async def _call(self, script: str, *arguments: int) -> list[int]:
         own = (self._shard.run_id, self._token, self._term.ttl_ms, AHEAD_MS)
-        return list(await self._shard.client.eval(script, 1, TABLE, *own, *arguments))
+        return list(await self._shard.client.eval(spare(script), 1, TABLE, *own, *arguments))
 
     async def ready(self) -> None:
         """Return when there are ids."""

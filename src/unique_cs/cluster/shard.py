@@ -17,7 +17,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from unique_cs.errors import SettingsError, StorageUnavailable
@@ -184,6 +184,18 @@ class RedisAway(StorageUnavailable, RedisConnectionError):
         return f"RedisAway({self.__cause__})"
 
 
+class RedisFull(StorageUnavailable):
+    """The server has reached its bound of memory, and changed nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("Redis is full")
+
+
+def spare(script: str) -> str:
+    """A script that may write its few bytes also where the server is full: what makes room needs it."""
+    return f"#!lua flags=allow-oom\n{script}"
+
+
 _AWAY: Final = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
@@ -200,6 +212,8 @@ class _Client(Redis):
             return await super().execute_command(*words, **options)  # type: ignore[no-untyped-call]
         except _AWAY as error:
             raise RedisAway from error
+        except OutOfMemoryError as error:
+            raise RedisFull from error
 
     def _read(self, words: tuple[Any, ...]) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
@@ -234,6 +248,8 @@ class _Pipeline(Pipeline):
             return await super().execute(raise_on_error)
         except _AWAY as error:
             raise RedisAway from error
+        except OutOfMemoryError as error:
+            raise RedisFull from error
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:
