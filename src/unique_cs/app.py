@@ -29,7 +29,7 @@ from unique_cs.gateway.door import Accept, Admit, Upgrades
 from unique_cs.gateway.echo import admit_echo
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
-from unique_cs.gateway.server import DEFAULT_LIMITS, HttpServer
+from unique_cs.gateway.server import HttpServer
 from unique_cs.gateway.transports import mqtt_endpoint
 from unique_cs.gateway.transports.http_stream import HttpStream
 from unique_cs.gateway.transports.mqtt_bridge import open_bridge
@@ -87,6 +87,7 @@ class App:
         self._bridge = open_bridge(self._gateway, settings.mqtt_bridge_url)
         self._watching = Watching(settings, database, node)
         self._listeners = listeners
+        self._files = allow_files()
         self._server = self._make_server()
         self._share_records()
         self.port: int = listeners.http[0].getsockname()[1]
@@ -161,8 +162,12 @@ class App:
             Upgrades(routes, OriginPolicy(allowed, self._proxies), self._proxies),
             trusted_proxies=_names(settings.trusted_proxies),
             tls=tls_context(settings),
-            limits=DEFAULT_LIMITS._replace(max_heads=allow_files() // 8),
+            places=self._places_at_the_door,
         )
+
+    def _places_at_the_door(self) -> int:
+        """How many strangers may be at the door; the other files are for stores and requests."""
+        return self._files * 7 // 8 - self._gateway.hub.open
 
     def _share_records(self) -> None:
         """Let the other nodes know what is changed here, and the other way round."""

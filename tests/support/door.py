@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import ssl
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from unique_cs.domain.origins import AllowedOrigins
-from unique_cs.gateway.door import Admit, Upgrades
+from unique_cs.gateway.door import Admit, Upgrades, unbounded
 from unique_cs.gateway.echo import admit_echo
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
 from unique_cs.gateway.server import DEFAULT_LIMITS, HttpLimits, HttpServer, listen
@@ -131,6 +131,7 @@ async def serve(
     origins: Collection[str] = (),
     trusted: Collection[str] = (),
     limits: HttpLimits = DEFAULT_LIMITS,
+    places: Callable[[], int] = unbounded,
 ) -> AsyncIterator[Served]:
     """Run a server; `certificate` turns TLS on."""
     proxies = TrustedProxies(trusted)
@@ -144,7 +145,7 @@ async def serve(
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificate)
         trust = ssl.create_default_context(cafile=certificate)
-    server = HttpServer(app, [sock], upgrades, trusted_proxies=trusted, tls=tls, limits=limits)
+    server = HttpServer(app, [sock], upgrades, trusted_proxies=trusted, tls=tls, limits=limits, places=places)
     await server.start()
     try:
         yield Served(server, app, port, trust)

@@ -96,16 +96,21 @@ class Debtor(Protocol):
         """The deadline has passed."""
 
 
+def unbounded() -> int:
+    """There is room for everybody."""
+    return 1 << 30
+
+
 class Deadlines:
     """One timer for all connections that owe something within the same number of seconds.
 
-    Where more than `most` owe it, the deadline of those who have owed it longest has come: newcomers who pay
-    at once get in also while somebody holds the door with connections that say nothing.
+    Where there is no room for so many, the deadline of those who have owed it longest has come: newcomers who
+    pay at once get in also while somebody holds the door with connections that say nothing.
     """
 
-    def __init__(self, seconds: float, most: int = 1 << 30) -> None:
+    def __init__(self, seconds: float, places: Callable[[], int] = unbounded) -> None:
         self._seconds = seconds
-        self._most = most
+        self._places = places
         self._due: dict[Debtor, float] = {}  # in order of time, as each adds the same amount
         self._timer: asyncio.TimerHandle | None = None
         self._settled: asyncio.Event | None = None
@@ -118,7 +123,7 @@ class Deadlines:
         self._due[debtor] = loop.time() + self._seconds
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._sweep)
-        if len(self._due) > self._most:
+        if len(self._due) > max(1, self._places()):
             self._expire([next(iter(self._due))])
 
     def discard(self, debtor: Debtor) -> None:

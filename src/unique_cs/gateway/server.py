@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from email.utils import formatdate
 from typing import Any, NamedTuple
 
 import uvicorn
 
-from unique_cs.gateway.door import Deadlines, Door, Entrance, Upgrades
+from unique_cs.gateway.door import Deadlines, Door, Entrance, Upgrades, unbounded
 from unique_cs.gateway.http import HttpProtocol
 
 
@@ -18,7 +18,6 @@ class HttpLimits(NamedTuple):
     """What a client may take. Times are in seconds."""
 
     max_head: int = 16 * 1024  # bytes of a request head
-    max_heads: int = 10_000  # connections that have not sent the end of a request head
     head_timeout: float = 10.0  # from the connection, or the head's first byte, to its end
     body_timeout: float = 60.0  # from the head's end to that of the body
     keep_alive: int = (
@@ -77,12 +76,16 @@ class HttpServer:
         trusted_proxies: Collection[str] = (),
         tls: ssl.SSLContext | None = None,
         limits: HttpLimits = DEFAULT_LIMITS,
+        places: Callable[[], int] = unbounded,
     ) -> None:
-        """`trusted_proxies` may name the client and scheme of a request in `X-Forwarded-*` headers."""
+        """`trusted_proxies` may name the client and scheme of a request in `X-Forwarded-*` headers.
+
+        `places` says how many connections may be there whose first request head has not come.
+        """
         self._sockets = sockets
         self._tls = tls
         self._limits = limits
-        self._heads = Deadlines(limits.head_timeout, limits.max_heads)
+        self._heads = Deadlines(limits.head_timeout, places)
         self._bodies = Deadlines(limits.body_timeout)
         self._upgrades = upgrades
         self._config = uvicorn.Config(

@@ -290,7 +290,7 @@ def test_all_addresses_get_the_same_free_port() -> None:
 
 
 async def test_who_says_nothing_makes_room_for_who_comes(tls: Path | None) -> None:
-    async with serve(certificate=tls, limits=HttpLimits(max_heads=2)) as served, AsyncExitStack() as stack:
+    async with serve(certificate=tls, places=lambda: 2) as served, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(served.connect()) for _ in range(3)]
         assert await silent[0].rest() == b""
         client = await stack.enter_async_context(served.connect())
