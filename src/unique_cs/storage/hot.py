@@ -58,6 +58,8 @@ class RocksHot:
         options.create_if_missing(True)
         options.set_write_buffer_size(32 << 20)
         options.set_max_total_wal_size(128 << 20)
+        # What comes while a table is being written, at full load and with what time that leaves.
+        options.set_max_write_buffer_number(4)
         options.set_keep_log_file_num(3)
         # Files are written and merged in the time that serving leaves.
         background = Env()
