@@ -36,7 +36,7 @@ async def connect(context: Context, connection: Connection, frame: Connect) -> N
         raise Replaced
     _attach(context, connection, session, c)
     behind = _join(context, connection, frame, listed)
-    log.info("open", session=session.id[:10], actor=principal.kind, resumed=session.resumed)
+    _note("open", session, resumed=session.resumed)
     if principal.is_contact:
         _presence(context, connection, online=True)
     else:
@@ -267,7 +267,13 @@ def leave(context: Context, connection: Connection) -> None:
         session.connection = None
     _presence(context, connection, online=False)
     context.hub.leave(connection)
-    log.info("closed", session=session.id[:10], n=session.n)
+    _note("closed", session, n=session.n)
+
+
+def _note(event: str, session: Session, **more: object) -> None:
+    """Visitors come by the thousand, agents a few times a day."""
+    write = log.debug if session.principal.is_contact else log.info
+    write(event, session=session.id[:10], actor=session.principal.kind, **more)
 
 
 def _presence(context: Context, connection: Connection, *, online: bool) -> None:
