@@ -6,6 +6,7 @@ the thread, and rows are written by statements of hundreds: a step of SQLite doe
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -89,8 +90,9 @@ class SqliteDatabase:
 def _step_back() -> None:
     """Let this thread, which archives, have the time that serving leaves."""
     if sys.platform == "linux":
-        # There, and only there, a priority is a thread's own.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        # There, and only there, a priority is a thread's own. A sandbox may forbid it.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _prepare(connection: Any, _: object) -> None:
