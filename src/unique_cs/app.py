@@ -119,6 +119,7 @@ class App:
         await listeners.start(app._gateway, app._mqtt, app._proxies, app._deps())
         await plugins.start(app._gateway)
         app._start_jobs()
+        _warn_of_files(settings)
         sys.setswitchinterval(SWITCH_S)
         # What is here now stays: the collector need not look at it again.
         gc.collect()
@@ -301,6 +302,9 @@ def _warn(settings: Settings) -> None:
         log.warning("the echo endpoints are on; turn them off in production", setting=f"{PREFIX}ECHO")
     if not settings.rate_limits:
         log.warning("rate limits are off; turn them on in production", setting=f"{PREFIX}RATE_LIMITS")
+
+
+def _warn_of_files(settings: Settings) -> None:
     if _most_connections() < settings.max_connections:
         log.warning(
             "the system's bound on open files bounds the connections",

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from tests.support.door import make_certificate
 from tests.support.mariadb import PASSWORD, MariaDb
+from unique_cs.cluster.cold import Cold
 from unique_cs.errors import OutcomeUnknown, SettingsError, StorageUnavailable
 from unique_cs.ports import Agent, ArchivedEvent, Inbox, Stored
 from unique_cs.storage.archive import SqlArchive
@@ -256,3 +257,11 @@ async def test_tls_is_spoken_with_a_server_that_is_known(own_mariadb: MariaDb, t
     for options in (f"ssl_ca={other}", "ssl=on"):
         with pytest.raises(StorageUnavailable, match=r"(?i)certificate"):
             await MySqlDatabase.open(f"{url}?{options}")
+
+
+async def test_what_many_nodes_make_at_once_is_made_by_one(nodes: list[MySqlDatabase]) -> None:
+    """A secret that two nodes have otherwise would make each refuse the other's tokens."""
+    colds = [Cold(each) for each in nodes]
+    for name in range(20):
+        asked = [colds[number % 2].fact(f"fact-{name}", str(number)) for number in range(16)]
+        assert len({*await asyncio.gather(*asked), await colds[0].fact(f"fact-{name}", "")}) == 1

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from unique_cs.domain import conversation as rules
@@ -58,7 +58,8 @@ class Cold:
             query = select(installation.c.value).where(installation.c.name == name)
             found: str | None = connection.scalar(query)
             if found is None:
-                put_fact(connection, name, made)
+                # Never an update: another node may have made it meanwhile, and works with it.
+                connection.execute(insert(installation).values(name=name, value=made))
             return made if found is None else found
 
         try:
