@@ -36,7 +36,7 @@ from unique_cs.gateway.transports.mqtt_bridge import open_bridge
 from unique_cs.gateway.transports.subprotocols import Subprotocols
 from unique_cs.jobs.watch import Watch
 from unique_cs.listeners import Handed, Listeners, tls_context
-from unique_cs.machine import allow_files, memory_bytes
+from unique_cs.machine import allow_files, memory_bytes, most_connections
 from unique_cs.node import Node
 from unique_cs.opening import SystemClock, open_stores
 from unique_cs.plugins import Plugins, load_plugins
@@ -305,10 +305,10 @@ def _warn(settings: Settings) -> None:
 
 
 def _warn_of_files(settings: Settings) -> None:
-    if _most_connections() < settings.max_connections:
+    if most_connections() < settings.max_connections:
         log.warning(
             "the system's bound on open files bounds the connections",
-            connections=_most_connections(),
+            connections=most_connections(),
             setting=f"{PREFIX}MAX_CONNECTIONS",
         )
 
@@ -321,13 +321,8 @@ def _load_plugins(settings: Settings) -> Plugins:
 def _limits(settings: Settings) -> Limits:
     shared = {name: getattr(settings, name) for name in Limits._fields if name != "rates"}
     shared["max_memory_mb"] = settings.max_memory_mb or memory_bytes() * 9 // 10 >> 20
-    shared["max_connections"] = min(settings.max_connections, _most_connections())
+    shared["max_connections"] = min(settings.max_connections, most_connections())
     return Limits(rates=settings.rate_limits, **shared)
-
-
-def _most_connections() -> int:
-    """How many connections may be open: each is a file, and the stores and requests need some as well."""
-    return allow_files() * 3 // 4
 
 
 def _names(listed: str) -> list[str]:

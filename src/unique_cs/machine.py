@@ -4,6 +4,8 @@ import os
 import resource
 from pathlib import Path
 
+_UNBOUNDED = 1 << 30
+
 
 def allow_files() -> int:
     """Take as many open files as the system gives a process, and return how many those are.
@@ -15,11 +17,13 @@ def allow_files() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (ValueError, OSError):
         # macOS calls its bound infinite, and then refuses it.
-        return soft
+        hard = soft
     return _UNBOUNDED if hard == resource.RLIM_INFINITY else hard
 
 
-_UNBOUNDED = 1 << 30
+def most_connections() -> int:
+    """How many connections may be open: each is a file, and the stores and requests need some as well."""
+    return allow_files() * 3 // 4
 
 
 def memory_bytes() -> int:

@@ -2,7 +2,7 @@
 
 from unique_cs.bench.report import Row
 from unique_cs.config import Settings
-from unique_cs.machine import allow_files, memory_bytes
+from unique_cs.machine import memory_bytes, most_connections
 
 IDLE_CORE = 0.5
 """The part of its core that heartbeats may take: the rest is for talk."""
@@ -17,7 +17,7 @@ def capacity(memory: Row, beats: Row, resident: int) -> Row:
     borne = {
         "memory": int(usable / max(1.0, memory.details["bytes_each"])),
         "its core": int(IDLE_CORE * 1e6 / max(0.01, beats.details["microseconds_each"])),
-        "open files": allow_files() * 3 // 4,
+        "open files": most_connections(),
         "UNIQUE_CS_MAX_CONNECTIONS": Settings().max_connections,
     }
     (first, least), *others = sorted(borne.items(), key=lambda each: each[1])

@@ -12,7 +12,7 @@ BEATS = Row("beats", "", "", True, {"microseconds_each": 2.0})
 @pytest.mark.parametrize(
     ("files", "memory", "least", "first"),
     [
-        (1_000, 1 << 40, 750, "open files"),
+        (750, 1 << 40, 750, "open files"),
         (1 << 30, 200 * 10**6, 40_000, "memory"),
         (1 << 30, 1 << 40, 100_000, "UNIQUE_CS_MAX_CONNECTIONS"),
     ],
@@ -20,7 +20,7 @@ BEATS = Row("beats", "", "", True, {"microseconds_each": 2.0})
 def test_the_least_bound_is_named_first(
     files: int, memory: int, least: int, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capacity, "allow_files", lambda: files)
+    monkeypatch.setattr(capacity, "most_connections", lambda: files)
     monkeypatch.setattr(capacity, "memory_bytes", lambda: memory)
     row = capacity.capacity(MEMORY, BEATS, 100 * 10**6)
     assert row.details["sessions"] == least
