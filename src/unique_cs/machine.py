@@ -1,7 +1,10 @@
 """What this process may use of its machine, and what it uses."""
 
+import asyncio
 import os
 import resource
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 _UNBOUNDED = 1 << 30
@@ -43,3 +46,14 @@ def resident_bytes() -> int:
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return pages * resource.getpagesize()
+
+
+def tell(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal to a child, unless its end was seen already.
+
+    `Process.send_signal` of Python before 3.12.8 asks first whether it ended, and so may take its exit status
+    from the loop that waits for it, which then says 255 (CPython gh-127049).
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unique_cs.machine import tell
+
 OWNER_EMAIL = "owner@example.com"
 OWNER_PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for one run, on loopback
 INBOX_KEY = "bench-inbox"
@@ -159,12 +161,11 @@ class ServerProcess(Target):
         process = self._process
         if process is None:
             return 0
-        if process.returncode is None:
-            process.send_signal(number)
+        tell(process, number)
         try:
             return await asyncio.wait_for(process.wait(), timeout)
         except TimeoutError:
-            process.kill()
+            tell(process, signal.SIGKILL)
             return await process.wait()
         finally:
             self._process = None

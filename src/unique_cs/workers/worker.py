@@ -11,6 +11,7 @@ from typing import Final
 
 from unique_cs.config import PREFIX
 from unique_cs.listeners import Handed
+from unique_cs.machine import tell
 from unique_cs.telemetry import log
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
@@ -91,12 +92,11 @@ class Worker:
 
     async def stop(self, seconds: float) -> None:
         """SIGTERM, on which it drains; SIGKILL after so many seconds."""
-        if self.running:
-            self._process.terminate()
+        tell(self._process, signal.SIGTERM)
         try:
             await asyncio.wait_for(self.ended(), seconds)
         except TimeoutError:
             log.error("a worker did not end in time", worker=self.index, pid=self.pid)
-            self._process.kill()
+            tell(self._process, signal.SIGKILL)
             await self.ended()
         self._reader.cancel()
