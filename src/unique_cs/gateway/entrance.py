@@ -14,6 +14,7 @@ from unique_cs.domain.permission import Principal, may_see
 from unique_cs.errors import Code, Replaced, UniqueCsError
 from unique_cs.gateway.connection import LOW_WATER, Connection, Subscription
 from unique_cs.gateway.context import Context
+from unique_cs.gateway.hub import closing
 from unique_cs.ports import Stored
 from unique_cs.protocol import close, frames
 from unique_cs.protocol.frames import Connect, Connected, CursorView, Head, Resync, Signal, Since
@@ -27,11 +28,15 @@ _PAGE: Final = 100
 
 async def connect(context: Context, connection: Connection, frame: Connect) -> None:
     """Answer `connect`: prove the actor, take the session over, then replay what was missed."""
-    principal = await connection.authenticate(frame.token)
-    session, c = await context.timeline.open_session(principal, frame.session, frame.c, frame.acked)
-    # The actor may have been blocked or signed out while the session was being stored.
-    await connection.authenticate(frame.token)
-    listed = await _listed(context, principal, frame)
+    with context.hub.arriving(connection) as ended:
+        principal = await connection.authenticate(frame.token)
+        session, c = await context.timeline.open_session(principal, frame.session, frame.c, frame.acked)
+        listed = await _listed(context, principal, frame)
+    # The actor may have been blocked or signed out meanwhile.
+    code = closing(principal, ended)
+    if code is not None:
+        connection.close(code)
+        return
     if session.c != c or connection.closed:
         raise Replaced
     _attach(context, connection, session, c)
@@ -50,7 +55,7 @@ async def _listed(context: Context, principal: Principal, frame: Connect) -> dic
     """What the session is subscribed to from the start, with cursors: as it is when this returns."""
     desk = context.hub.desk
     while True:
-        awaited = desk.listed(principal.id)
+        awaited = [] if principal.is_contact else desk.listed(principal.id)
         with context.hub.coming(principal.id) as changed:
             listed = await _list(context, principal, frame)
             for conversation in listed.values():

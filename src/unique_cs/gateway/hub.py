@@ -42,6 +42,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._contacts: dict[int, tuple[Connection, ...]] = {}
         self._coming: dict[int, list[set[int]]] = {}
+        self._arriving: dict[Connection, list[Ended]] = {}
         self._dirty: list[Connection] = []
         self.open = 0
         self.slow: set[Connection] = set()
@@ -92,6 +93,15 @@ class Hub:
             return
         connection.subscriptions = tuple(each for each in connection.subscriptions if each is not found)
         _forget(found)
+
+    @contextmanager
+    def arriving(self, connection: Connection) -> Iterator[list[Ended]]:
+        """Whose connections end while this one proves who it is, and can't be found by that yet."""
+        ended = self._arriving[connection] = []
+        try:
+            yield ended
+        finally:
+            del self._arriving[connection]
 
     @contextmanager
     def coming(self, contact: int) -> Iterator[set[int]]:
@@ -254,19 +264,28 @@ class Hub:
 
     def end(self, ended: Ended) -> None:
         """Close connections of this node."""
+        for seen in self._arriving.values():
+            seen.append(ended)
         for connection in self.connections:
-            principal = connection.session.principal if connection.session else None
-            if principal is None:
-                continue
-            if (principal.kind, principal.id) == (ended.kind, ended.id):
-                connection.close(close.FORBIDDEN)
-            elif principal.login in ended.logins:
-                connection.close(close.UNAUTHORIZED)
+            if connection.session is not None:
+                code = closing(connection.session.principal, [ended])
+                if code is not None:
+                    connection.close(code)
 
     def close_all(self, code: close.CloseCode) -> None:
         """Close every connection."""
         for connection in self.connections:
             connection.close(code)
+
+
+def closing(principal: Principal, ended: list[Ended]) -> close.CloseCode | None:
+    """With what a connection of the principal closes, if one of these means it."""
+    for each in ended:
+        if (principal.kind, principal.id) == (each.kind, each.id):
+            return close.FORBIDDEN
+        if principal.login in each.logins:
+            return close.UNAUTHORIZED
+    return None
 
 
 def _place_in(conversation: Conversation, connection: Connection) -> Subscription | None:

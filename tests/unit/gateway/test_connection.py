@@ -239,6 +239,22 @@ async def test_blocked_and_signed_out(house: House) -> None:
     assert (other.code, cyd.code) == (None, None)
 
 
+async def test_blocked_or_signed_out_while_connecting(house: House) -> None:
+    """Who is sent away between the check of the token and `connected` does not get in."""
+    who = {name: await house.contact(name) for name in ("ann", "ben")} | {"bob": house.agent("bob")}
+    house.disk.hold()
+    coming = {name: house.peer() for name in who}
+    for name, peer in coming.items():
+        peer.send("connect", token=who[name])
+    await turns(10)
+    house.gateway.hub.close_principal("contact", int(house.id_of("ann")))
+    house.gateway.hub.close_logins([int(house.id_of("bob"))])
+    house.disk.release()
+    await house.settle()
+    assert (coming["ann"].code, coming["ben"].code, coming["bob"].code) == (4403, None, 4401)
+    assert [frame["type"] for frame in coming["ann"].take()] == ["close"]
+
+
 async def test_drain(house: House) -> None:
     """Draining lets nobody in, sends everybody away with 4503 and a jittered `after_ms`, and ends in time."""
     peers = [await house.visitor(f"c{number}") for number in range(20)]
