@@ -150,12 +150,14 @@ class ClusterPeers:
         return self._clock.now_ms() + LIFE_MS
 
     async def _listen(self) -> None:
-        async with self._shard.client.pubsub() as subscription:
-            await subscription.ssubscribe(CHANNEL)
-            while True:
-                message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
-                if message is not None:
-                    self._take(message["data"])
+        client = self._shard.client
+        with client.answering():
+            async with client.pubsub() as subscription:
+                await subscription.ssubscribe(CHANNEL)
+                while True:
+                    message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
+                    if message is not None:
+                        self._take(message["data"])
 
     def _take(self, data: bytes) -> None:
         name, _, raw = data.partition(b"\n")

@@ -5,11 +5,12 @@ All keys begin with one hash tag, so in Redis Cluster they lie on one shard. A s
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import hiredis
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
@@ -20,16 +21,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from unique_cs.errors import SettingsError, StorageUnavailable
+from unique_cs.cluster import redis_url
+from unique_cs.cluster.redis_url import Address
+from unique_cs.errors import StorageUnavailable
 
 TAG: Final = "{ucs}"
 """The hash tag of every key."""
 
-PORT: Final = 6379
-SENTINEL_PORT: Final = 26379
-SECURE: Final = "rediss"
-SCHEMES: Final = tuple(each + kind for each in ("redis", SECURE) for kind in ("", "+sentinel", "+cluster"))
-OPTIONS: Final = frozenset({"ssl_ca", "sentinel_username", "sentinel_password"})
 TIMEOUT_S: Final = 5.0
 MAX_CONNECTIONS: Final = 64
 """Who comes when all are in use waits for one, as long as for an answer."""
@@ -39,11 +37,8 @@ TOGETHER: Final = frozenset({"GET", "HGET", "HGETALL", "ZREVRANGE"})
 
 MAX_TOGETHER: Final = 500
 
-_FORM: Final = "redis://user:password@host:port/number; in user and password write special characters as %40"
-
 _STREAMS: Final = ("XRANGE", "XREVRANGE", "XREAD")
 
-Address = tuple[str, int]
 Failure = (RedisError, OSError, asyncio.TimeoutError)
 """What a call may raise when the server is away: its outcome is unknown."""
 
@@ -59,11 +54,11 @@ class Shard:
 
         Raises `SettingsError`.
         """
-        self._url = _parse(url)
+        self._url = redis_url.parse(url)
         self._kind = self._url.scheme.partition("+")[2]
-        self._secrets = _secrets(self._url)
+        self._secrets = redis_url.secrets(self._url)
         self._opening = asyncio.Lock()
-        self._pool: ConnectionPool | None = None
+        self._pool: _Pool | None = None
         self._client: Redis | None = None
         self.run_id = ""
 
@@ -102,11 +97,13 @@ class Shard:
         """Close every connection."""
         pool, self._pool, self._client, self.run_id = self._pool, None, None, ""
         if pool is not None:
-            await pool.disconnect()
+            pool.closed = True
+            with suppress(RedisAway), answering(pool):
+                await pool.disconnect()
 
-    def _make_pool(self, host: str, port: int, expected: "_Server") -> ConnectionPool:
-        tls = _tls(self._url)
-        return BlockingConnectionPool(
+    def _make_pool(self, host: str, port: int, expected: "_Server") -> "_Pool":
+        tls = redis_url.tls(self._url)
+        return _Pool(
             timeout=TIMEOUT_S,
             connection_class=_SecureLink if tls.pop("ssl", False) else _Link,
             host=host,
@@ -117,7 +114,7 @@ class Shard:
             **tls,
         )
 
-    async def _identify(self, pool: ConnectionPool) -> str:
+    async def _identify(self, pool: "_Pool") -> str:
         client = Redis(connection_pool=pool)
         facts = await client.info("server")
         role = (await client.info("replication"))["role"]
@@ -126,7 +123,7 @@ class Shard:
         return str(facts["run_id"])
 
     async def _locate(self) -> Address:
-        seeds = _seeds(self._url)
+        seeds = redis_url.seeds(self._url)
         if self._kind == "sentinel":
             return await self._ask_sentinels(seeds)
         if self._kind == "cluster":
@@ -134,7 +131,7 @@ class Shard:
         return seeds[0]
 
     async def _ask_sentinels(self, seeds: list[Address]) -> Address:
-        options = _link(_sentinel_secrets(self._url)) | _tls(self._url)
+        options = _link(redis_url.sentinel_secrets(self._url)) | redis_url.tls(self._url)
         sentinel = Sentinel(seeds, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
         try:
             host, port = await sentinel.discover_master(self._url.path.strip("/") or "mymaster")
@@ -146,7 +143,7 @@ class Shard:
     async def _ask_cluster(self, seeds: list[Address]) -> Address:
         error: Exception = RedisConnectionError("no node of the Redis cluster answered")
         for host, port in seeds:
-            client = Redis(host=host, port=port, **_link(self._secrets), **_tls(self._url))
+            client = Redis(host=host, port=port, **_link(self._secrets), **redis_url.tls(self._url))
             try:
                 slots = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
                 return _owner(slots, host)
@@ -199,21 +196,54 @@ def spare(script: str) -> str:
 _AWAY: Final = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
+class _Pool(BlockingConnectionPool):
+    """`closed`: its connections were closed, also those that were in use."""
+
+    closed = False
+
+    async def release(self, connection: Any) -> None:
+        """Take it back; one that was opened while the pool was closed is of no use."""
+        if self.closed:
+            await connection.disconnect(nowait=True)
+        await super().release(connection)
+
+
+@contextmanager
+def answering(pool: _Pool) -> Iterator[None]:
+    """Around whatever asks the server: raises `RedisAway` and `RedisFull` for what means that.
+
+    Who uses a connection that is closed meanwhile gets whatever the library happens to raise, even a cancel
+    that was another task's: both wait for the same end of the connection.
+    """
+    try:
+        yield
+    except _AWAY as error:
+        raise RedisAway from error
+    except OutOfMemoryError as error:
+        raise RedisFull from error
+    except (Exception, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if pool.closed and (task is None or not task.cancelling()):
+            raise RedisAway from error
+        raise
+
+
 class _Client(Redis):
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: _Pool) -> None:
         super().__init__(connection_pool=pool)
+        self._pool = pool
         self._asked: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
         self._reading: asyncio.Task[None] | None = None
 
     async def execute_command(self, *words: Any, **options: Any) -> Any:
         if words[0] in TOGETHER:
             return await self._read(words)
-        try:
+        with answering(self._pool):
             return await super().execute_command(*words, **options)  # type: ignore[no-untyped-call]
-        except _AWAY as error:
-            raise RedisAway from error
-        except OutOfMemoryError as error:
-            raise RedisFull from error
+
+    def answering(self) -> AbstractContextManager[None]:
+        """Around what goes on for longer than a command."""
+        return answering(self._pool)
 
     def _read(self, words: tuple[Any, ...]) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
@@ -228,28 +258,31 @@ class _Client(Redis):
             asked, self._asked = self._asked[:MAX_TOGETHER], self._asked[MAX_TOGETHER:]
             answers: list[Any]
             try:
-                async with self.pipeline(transaction=False) as pipe:
-                    for words, _ in asked:
-                        pipe.execute_command(*words)
-                    answers = await pipe.execute(raise_on_error=False)
+                with answering(self._pool):
+                    answers = await self._ask([words for words, _ in asked])
             except Exception as error:  # noqa: BLE001  # whatever it is, those who ask are told
                 answers = [error] * len(asked)
             for (_, future), answer in zip(asked, answers, strict=True):
                 _settle(future, answer)
         self._reading = None
 
+    async def _ask(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        async with self.pipeline(transaction=False) as pipe:
+            for words in commands:
+                pipe.execute_command(*words)
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+            return answers
+
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
-        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        return _Pipeline(self._pool, self.response_callbacks, transaction, shard_hint)
 
 
 class _Pipeline(Pipeline):
+    connection_pool: _Pool
+
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        try:
+        with answering(self.connection_pool):
             return await super().execute(raise_on_error)
-        except _AWAY as error:
-            raise RedisAway from error
-        except OutOfMemoryError as error:
-            raise RedisFull from error
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:
@@ -261,7 +294,7 @@ def _settle(future: asyncio.Future[Any], answer: Any) -> None:
         future.set_result(answer)
 
 
-def _client(pool: ConnectionPool) -> Redis:
+def _client(pool: _Pool) -> Redis:
     client = _Client(pool)
     for command in _STREAMS:
         # The library would make a dictionary of each entry.
@@ -301,60 +334,3 @@ def _link(secrets: dict[str, Any]) -> dict[str, Any]:
     """How every connection is made: no silent repeats, since an outcome may be unknown."""
     limits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "socket_keepalive": True}
     return {**limits, **secrets, "retry": Retry(NoBackoff(), 0), "protocol": 2}
-
-
-def _parse(url: str) -> SplitResult:
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES or not parts.netloc.rpartition("@")[2]:
-        raise SettingsError(f"UNIQUE_CS_REDIS_URL begins with one of {', '.join(SCHEMES)} and names a host")
-    try:
-        _seeds(parts)
-        _secrets(parts)
-        _options(parts)
-    except ValueError:
-        # Its words would show the password where that has a / or a # which is not written as %2F or %23.
-        raise SettingsError(f"UNIQUE_CS_REDIS_URL is not {_FORM}") from None
-    return parts
-
-
-def _seeds(url: SplitResult) -> list[Address]:
-    default = SENTINEL_PORT if url.scheme.endswith("+sentinel") else PORT
-    parts = [urlsplit(f"//{each}") for each in url.netloc.rpartition("@")[2].split(",")]
-    return [(part.hostname or "localhost", part.port or default) for part in parts]
-
-
-def _secrets(url: SplitResult) -> dict[str, Any]:
-    """User, password and database of the URL."""
-    user, _, password = url.netloc.rpartition("@")[0].partition(":")
-    found: dict[str, Any] = {}
-    if user:
-        found["username"] = unquote(user)
-    if password:
-        found["password"] = unquote(password)
-    path = url.path.strip("/")
-    if path and "+" not in url.scheme:
-        found["db"] = int(path)
-    return found
-
-
-def _options(url: SplitResult) -> dict[str, str]:
-    found = dict(parse_qsl(url.query, strict_parsing=bool(url.query)))
-    unknown = sorted(found.keys() - OPTIONS)
-    if unknown:
-        raise SettingsError(f"UNIQUE_CS_REDIS_URL can't be used: there is no option {unknown[0]}")
-    return found
-
-
-def _sentinel_secrets(url: SplitResult) -> dict[str, Any]:
-    options = _options(url)
-    named = {name: options.get(f"sentinel_{name}") for name in ("username", "password")}
-    return {name: value for name, value in named.items() if value}
-
-
-def _tls(url: SplitResult) -> dict[str, Any]:
-    """How the server proves who it is: with a certificate of the machine's authorities, or of `ssl_ca`."""
-    if not url.scheme.startswith(SECURE):
-        return {}
-    options = _options(url)
-    found: dict[str, Any] = {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    return {**found, "ssl_ca_certs": options["ssl_ca"]} if "ssl_ca" in options else found
