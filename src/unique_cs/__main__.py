@@ -79,8 +79,8 @@ def _serve_here(settings: Settings, sockets: str) -> int:
         end_with_parent()
     handed = Handed.parse(sockets) if sockets else None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, lambda app: _announce(settings, app), handed))
-    return 0
+        told = runner.run(serve(settings, lambda app: _announce(settings, app), handed))
+    return 0 if told else 1
 
 
 def _announce(settings: Settings, app: "App") -> None:

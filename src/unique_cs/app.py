@@ -90,6 +90,7 @@ class App:
         self._files = allow_files()
         self._server = self._make_server()
         self._share_records()
+        self.broken = node.broken
         self.port: int = listeners.http[0].getsockname()[1]
         self.made: FirstStart | None = None
 
@@ -284,16 +285,23 @@ class App:
         log.info("stopped")
 
 
-async def serve(settings: Settings, announce: Callable[[App], None], handed: Handed | None = None) -> None:
-    """Run until SIGTERM or SIGINT; `announce` is called when it is ready. A worker has its ports `handed`."""
+async def serve(settings: Settings, announce: Callable[[App], None], handed: Handed | None = None) -> bool:
+    """Run until SIGTERM or SIGINT, and return true; false if it ended because a part of it had failed.
+
+    `announce` is called when it is ready. A worker has its ports `handed`.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = await App.start(settings, handed)
     announce(app)
-    await stop.wait()
+    told, broken = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(app.broken.wait())
+    await asyncio.wait((told, broken), return_when=asyncio.FIRST_COMPLETED)
+    broken.cancel()
+    told.cancel()
     await app.stop()
+    return stop.is_set()
 
 
 def _warn(settings: Settings) -> None:

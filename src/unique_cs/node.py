@@ -86,6 +86,8 @@ class Node:
         self.relay = tiers.relay
         self.gateway: Gateway | None = None
         self.on_changed: Callable[[], None] = lambda: None
+        self.broken = asyncio.Event()
+        self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.group.on_failure = self._storage_failed
 
@@ -116,16 +118,17 @@ class Node:
             self.gateway.hub.close_all(close.INTERNAL)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` until the node closes."""
+        """Run `work` until the node closes. Where that fails the node is `broken`: it lacks a part."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            log.error("a background task ended", error=repr(error))
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None and not self._closing:
+            log.error("a background task failed: this node ends", error=repr(error))
+            self.broken.set()
 
     def _deliver(self, entries: list[Entry]) -> None:
         if self.gateway is not None:
@@ -175,6 +178,7 @@ class Node:
 
     async def close(self) -> None:
         """Make everything accepted durable, stop, and close the hot tier."""
+        self._closing = True
         with contextlib.suppress(OutcomeUnknown):
             await self.group.drain()
             await self.tiers.finish()

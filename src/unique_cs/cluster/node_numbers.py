@@ -118,14 +118,18 @@ class NumberedIds:
 
     def next(self, now_ms: int) -> int:
         """The next id. Raises `StorageUnavailable` without a number or while its ceiling is raised."""
-        if not self._term.held:
-            self._wanted.set()
-            raise StorageUnavailable("this node has no number for its ids", 500)
+        self.admit()
         try:
             return self._snowflake.next(min(now_ms, self._server_time()))
         except CeilingReached:
             self._wanted.set()
             raise StorageUnavailable("ids are being secured", 200) from None
+
+    def admit(self) -> None:
+        """Raise `StorageUnavailable` while there is no number."""
+        if not self._term.held:
+            self._wanted.set()
+            raise StorageUnavailable("this node has no number for its ids", 500)
 
     def _server_time(self) -> int:
         """The time of Redis, or a little less."""

@@ -185,6 +185,7 @@ class ClusterTiers:
     def admit(self) -> None:
         """Raise `StorageUnavailable` while nothing can be accepted."""
         self.cluster.committer.admit()
+        self.ids.admit()
 
     def pending(self) -> int:
         """Messages that are accepted and not durable: Redis comes first, then the journal."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from unique_cs.domain.flow import MakeBuckets, own_buckets
 from unique_cs.ports import Archive, Clock, Entry, Notice, Peers, Waiting
@@ -13,6 +13,9 @@ from unique_cs.storage.people import EmbeddedContacts
 from unique_cs.storage.relay import Relay
 from unique_cs.storage.timeline import EmbeddedTimeline
 from unique_cs.storage.trim import Trimmer
+from unique_cs.telemetry import log
+
+RETRY_S: Final = 1.0
 
 
 class Embedded:
@@ -54,8 +57,13 @@ class Embedded:
         return [trimmer.run()]
 
     async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work`: there is no other node."""
-        await work()
+        """Run `work`: there is no other node. Where it fails it is tried again."""
+        while True:
+            try:
+                return await work()
+            except Exception as error:  # noqa: BLE001  # it is run again
+                log.error("a job failed", job=name, error=repr(error))
+                await asyncio.sleep(RETRY_S)
 
     async def ready(self) -> None:
         """It is."""
