@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from tests.support.grpc_line import Desk, Frame, begin, channel
+from tests.support.npm import install, node
 from tests.support.world import World, running
 from unique_cs.bench.process import ServerProcess, free_port
 from unique_cs.v1 import messaging_pb2 as pb
@@ -198,16 +197,9 @@ async def run(folder: Path, *words: str) -> None:
 @pytest.fixture(scope="module")
 def node_modules(request: pytest.FixtureRequest) -> Path:
     """What npm has of gRPC, which is installed once, into pytest's cache."""
-    for tool in ("node", "npm"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
     assert request.config.cache is not None
     home = request.config.cache.mkdir("npm-grpc")
-    if not (home / "node_modules" / "@grpc" / "proto-loader").exists():
-        quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-        wanted = ("@grpc/grpc-js@1", "@grpc/proto-loader@0.8")
-        subprocess.run(["npm", "install", "--prefix", home, *quiet, *wanted], check=True, timeout=120)
-    return home / "node_modules"
+    return install(home, "@grpc/grpc-js@1", "@grpc/proto-loader@0.8")
 
 
 async def test_grpc_js(port: int, town: World, tmp_path: Path, node_modules: Path) -> None:
@@ -216,7 +208,7 @@ async def test_grpc_js(port: int, town: World, tmp_path: Path, node_modules: Pat
     script = tmp_path / "talk.cjs"
     script.write_text(_NODE)
     process = await asyncio.create_subprocess_exec(
-        "node",
+        node(),
         script,
         env={**os.environ, "NODE_PATH": str(node_modules)},
         stdin=asyncio.subprocess.PIPE,

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,7 +16,9 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from tests.support.debian import program
 from tests.support.door import make_certificate
+from tests.support.npm import install, node
 from tests.support.world import World, answered, inhabited, running, until
 from unique_cs.bench.process import ServerProcess, free_port
 
@@ -289,23 +289,16 @@ async def test_paho_gets_a_client_id(mqtt: MqttServer, town: World) -> None:
         assert (await nameless.next("connect"))[0] == 0
 
 
-def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed; mosquitto's tools are in Debian's mosquitto-clients")
-    return found
-
-
 @pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
 async def test_mosquitto_listens_and_speaks(mqtt: MqttServer, town: World, version: str) -> None:
     """Debian's tools subscribe, publish with QoS 1, and hear of a refusal."""
-    sub, rest = _tool("mosquitto_sub"), await town.contact("shell")
+    sub, rest = program("mosquitto_sub", "mosquitto-clients"), await town.contact("shell")
     common = ("-h", "127.0.0.1", "-p", str(mqtt.port), "-V", version, "-u", "x", "-q", "1")
     me = ("-i", "shell", "-P", rest.token or "")
     listening = await _run(sub, *common, *me, "-t", "ucs/v1/shell/down", "-W", "1", "-d")
     assert "CONNACK (0)" in listening
     assert "Subscribed" in listening
-    pub = _tool("mosquitto_pub")
+    pub = program("mosquitto_pub", "mosquitto-clients")
     frame = json.dumps({"type": "connect"})
     speaking = await _run(pub, *common, *me, "-t", "ucs/v1/shell/up", "-m", frame, "-d")
     assert "PUBACK" in speaking
@@ -318,24 +311,17 @@ def mqtt_js(request: pytest.FixtureRequest) -> Path:
     """The folder of npm's `mqtt`, which is installed once, into pytest's cache."""
     cache = request.config.cache
     assert cache is not None
-    home = cache.mkdir("npm-mqtt")
-    found = home / "node_modules" / "mqtt"
-    if not (found / "package.json").exists():
-        quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-        command = [_tool("npm"), "install", "--prefix", str(home), *quiet, "mqtt@5"]
-        subprocess.run(command, check=True, timeout=120)
-    return found
+    return install(cache.mkdir("npm-mqtt"), "mqtt@5") / "mqtt"
 
 
 async def test_npm_mqtt(mqtt: MqttServer, town: World, tmp_path: Path, mqtt_js: Path) -> None:
     """The `mqtt` of npm, of both versions, over TCP and WebSocket."""
-    node = _tool("node")
     rest = await town.contact("npm")
     script = tmp_path / "talk.cjs"
     script.write_text(_NPM)
     for url in (f"mqtt://127.0.0.1:{mqtt.port}", f"ws://127.0.0.1:{mqtt.server.port}/mqtt"):
         for version in ("4", "5"):
-            said = await _run(node, str(script), str(mqtt_js), url, version, rest.token or "")
+            said = await _run(node(), str(script), str(mqtt_js), url, version, rest.token or "")
             assert said.split()[:2] == ["connected", "sent"], said
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.nemesis.field import Field
 from tests.nemesis.plan import Step
+from tests.support.host import Host
 from tests.support.link import Link
 
 LOST_S = 1.0
@@ -73,12 +74,17 @@ async def _link(link: Link, step: Step) -> None:
         await asyncio.sleep(step.lasts)
         link.heal()
         return
-    rng = random.Random(str(step))
-    end = asyncio.get_running_loop().time() + step.lasts
-    while asyncio.get_running_loop().time() < end:
-        begin(link)
+    await _again(lambda: begin(link), link.heal, step.lasts)
+
+
+async def _again(begin: Callable[[], None], heal: Callable[[], None], lasts: float) -> None:
+    """On and off."""
+    rng, loop = random.Random(lasts), asyncio.get_running_loop()
+    end = loop.time() + lasts
+    while loop.time() < end:
+        begin()
         await asyncio.sleep(rng.uniform(0.05, 0.6))
-        link.heal()
+        heal()
         await asyncio.sleep(rng.uniform(0.05, 0.6))
 
 
@@ -145,10 +151,31 @@ async def _step_clock(field: Field, number: int, lasts: float) -> None:
     del number
 
 
+async def _flicker(field: Field, number: int, lasts: float) -> None:
+    machine = field.machines[number]
+    await _again(machine.isolate, machine.heal, lasts)
+
+
+def _lose(begin: Callable[[Host], None]) -> Callable[[Field, int, float], Awaitable[None]]:
+    """A host whose packets are lost for a while."""
+
+    async def lose(field: Field, number: int, lasts: float) -> None:
+        machine = field.machines[number]
+        begin(machine)
+        await asyncio.sleep(lasts)
+        machine.heal()
+
+    return lose
+
+
 _NODE: dict[str, Callable[[Field, int, float], Awaitable[None]]] = {
     "kill": _kill_node,
     "wipe": _wipe_node,
     "pause": _pause_node,
     "fill": _fill,
     "clock": _step_clock,
+    "isolate": _lose(Host.isolate),
+    "deafen": _lose(Host.deafen),
+    "silence": _lose(Host.silence),
+    "flicker": _flicker,
 }

@@ -6,7 +6,11 @@ from typing import Final
 
 NODES: Final = 3
 
-SERVERS: Final = ("redis", "mariadb", *(f"node-{number}" for number in range(NODES)))
+STEPS: Final = 1
+"""The node whose clock is stepped."""
+
+HOSTS: Final = tuple(f"node-{number}" for number in range(NODES))
+SERVERS: Final = ("redis", "mariadb", *HOSTS)
 LINKS: Final = tuple(f"{end}:{number}" for end in ("redis", "mariadb", "door") for number in range(NODES))
 
 BREAKS: Final = (
@@ -19,9 +23,13 @@ BREAKS: Final = (
     ("slow", LINKS, 3, 2.0, 8.0),
     ("drip", LINKS, 2, 2.0, 6.0),
     ("flap", LINKS, 2, 2.0, 8.0),
+    ("isolate", HOSTS, 4, 0.5, 12.0),
+    ("deafen", HOSTS, 2, 0.5, 12.0),
+    ("silence", HOSTS, 2, 0.5, 12.0),
+    ("flicker", HOSTS, 2, 2.0, 10.0),
     ("full", ("redis",), 2, 1.0, 8.0),
     ("fill", (f"node-{NODES - 1}",), 3, 1.0, 6.0),
-    ("clock", ("node-1",), 2, 2.0, 10.0),
+    ("clock", (f"node-{STEPS}",), 2, 2.0, 10.0),
 )
 """Name, what it befalls, how often it is drawn, and the shortest and longest time in seconds."""
 

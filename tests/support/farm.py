@@ -1,14 +1,12 @@
 """A cluster of real processes: nodes, Redis, MariaDB, and HAProxy in front of them."""
 
 import asyncio
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-import pytest
-
+from tests.support.debian import program
 from tests.support.mariadb import MariaDb
 from tests.support.redis import RedisServer
 from unique_cs.bench.process import ServerProcess, Target, free_port
@@ -86,16 +84,14 @@ class Farm(Target):
 @contextmanager
 def balanced(folder: Path, farm: Farm) -> Iterator[None]:
     """HAProxy in front of the nodes."""
-    program = shutil.which("haproxy")
-    if program is None:
-        pytest.skip("HAProxy is not installed (Debian: apt-get install haproxy)")
+    haproxy = program("haproxy", "haproxy")
     servers = "\n".join(
         f"    server node{number} 127.0.0.1:{port} check" for number, port in enumerate(farm.doors)
     )
     file = folder / "haproxy.cfg"
     file.write_text(_CONFIGURATION.format(port=farm.port, servers=servers))
     with (folder / "haproxy.log").open("ab") as log:
-        process = subprocess.Popen([program, "-db", "-f", str(file)], stdout=log, stderr=log)
+        process = subprocess.Popen([haproxy, "-db", "-f", str(file)], stdout=log, stderr=log)
     try:
         yield
     finally:

@@ -1,9 +1,39 @@
 """A network link to a server, which tests cut, stall one way or both, slow down, and heal."""
 
 import asyncio
-from contextlib import suppress
+import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Final, NamedTuple
 
 _CHUNK = 1 << 16
+
+
+class Side(NamedTuple):
+    """Where an end of a link is: an address, and the network whose sockets can reach it."""
+
+    address: str = "127.0.0.1"
+    inside: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def socket(self) -> socket.socket:
+        """One that belongs to that network."""
+        with self.inside():
+            made = socket.socket()
+        made.setblocking(False)
+        return made
+
+    async def dial(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a port there."""
+        made = self.socket()
+        try:
+            await asyncio.get_running_loop().sock_connect(made, (self.address, port))
+        except BaseException:
+            made.close()
+            raise
+        return await asyncio.open_connection(sock=made)
+
+
+HERE: Final = Side()
 
 
 class Way:
@@ -35,10 +65,13 @@ class Way:
 
 
 class Link:
-    """Listens on `port` of loopback and leads to `target`; `up` is the way there, `down` the way back."""
+    """Listens on `port` and leads to the port `target`; `up` is the way there, `down` the way back."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, *, near: Side = HERE, far: Side = HERE) -> None:
+        """`near` is where it listens, `far` where the target is."""
         self._target = target
+        self._near = near
+        self._far = far
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -49,8 +82,10 @@ class Link:
 
     async def open(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        listening = self._near.socket()
+        listening.bind((self._near.address, self.port))
+        self._server = await asyncio.start_server(self._accept, sock=listening)
+        self.port = listening.getsockname()[1]
 
     def cut(self) -> None:
         """Reset every connection and each new one."""
@@ -82,7 +117,7 @@ class Link:
         self._writers.add(writer)
         with suppress(OSError, asyncio.CancelledError):
             if not self._refusing:
-                there = await asyncio.open_connection("127.0.0.1", self._target)
+                there = await self._far.dial(self._target)
                 ends.add(there[1])
                 self._writers.add(there[1])
                 await self._join((reader, writer), there)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.debian import program
 from unique_cs.bench.process import free_port
 
 USER = "unique"
@@ -49,8 +50,7 @@ class MariaDb:
         data, user = self.folder / "data", _system_user()
         self.folder.chmod(0o755)
         shutil.chown(self.folder, user)
-        install = shutil.which("mariadb-install-db")
-        assert install is not None
+        install = program("mariadb-install-db", "mariadb-server")
         command = [install, "--no-defaults", f"--datadir={data}", f"--user={user}", "--skip-test-db"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -72,10 +72,8 @@ class MariaDb:
             time.sleep(0.05)
 
     def _command(self) -> list[str]:
-        server = _server()
-        assert server is not None
         return [
-            server,
+            program("mariadbd", "mariadb-server"),
             "--no-defaults",
             f"--user={_system_user()}",
             f"--datadir={self.folder / 'data'}",
@@ -94,8 +92,7 @@ class MariaDb:
         ]
 
     def _ask(self, sql: str, database: str = "") -> subprocess.CompletedProcess[str]:
-        client = shutil.which("mariadb")
-        assert client is not None
+        client = program("mariadb", "mariadb-client")
         login = ["--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{self.port}", f"-u{USER}"]
         command = [client, *login, f"-p{PASSWORD}", "-N", "-B", "-e", sql, database]
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -141,10 +138,6 @@ class MariaDb:
             self._process = None
 
 
-def _server() -> str | None:
-    return shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
-
-
 def _system_user() -> str:
     """The server runs as root only where it is told to; Debian makes an account for it."""
     if os.geteuid() != 0:
@@ -154,8 +147,7 @@ def _system_user() -> str:
 
 
 def _started() -> Iterator[MariaDb]:
-    if _server() is None:
-        pytest.skip("MariaDB is not installed (Debian: apt-get install mariadb-server)")
+    program("mariadbd", "mariadb-server")
     # Not below pytest's folder: the server's account may not enter it, and a socket's path has 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="unique-mariadb-"))
     server = MariaDb(folder)

@@ -58,13 +58,16 @@ class Target:
         return {name: float(value) for name, _, value in rows}
 
     async def _get(self, path: str) -> tuple[int, str]:
-        reader, writer = await asyncio.open_connection(self.host, self.port)
+        reader, writer = await self._dial()
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         try:
             head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
         finally:
             writer.close()
         return int(head.split(b" ", 2)[1]), body.decode()
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(self.host, self.port)
 
 
 class ServerProcess(Target):
