@@ -5,7 +5,12 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.exceptions import (
+    HTTPException,
+    InternalServerException,
+    MethodNotAllowedException,
+    ValidationException,
+)
 from msgspec import UNSET, Struct, UnsetType
 
 from unique_cs.api.deps import AnyRequest
@@ -16,6 +21,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 ANY_METHOD: Final = "?"
 """Stands for OPTIONS inside: the refusal of a method that cannot be lists those that can, and all of them."""
+
+_LEFT: Final = "client disconnected prematurely"
+"""What the framework calls an error of the server: a client that leaves before the end of its body."""
 
 _TITLES: Final = {
     Code.BAD_FRAME: "The request can't be read",
@@ -81,6 +89,8 @@ def answer(request: AnyRequest, error: Exception) -> Response[Any]:
         problem, more = _problem(Code.INVALID, 422, str(error)[:300]), {}
     elif isinstance(error, RecursionError):
         problem, more = _problem(Code.BAD_FRAME, 400, "the body is nested too deeply"), {}
+    elif isinstance(error, InternalServerException) and error.detail == _LEFT:
+        problem, more = _problem(Code.BAD_FRAME, 400, error.detail), {}
     else:
         # Formatted here: what formats it later may print local variables, and so passwords and tokens.
         trace = "".join(format_exception(error))

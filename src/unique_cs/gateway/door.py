@@ -5,7 +5,7 @@ protocol and nothing of the head is kept.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
@@ -105,15 +105,22 @@ class Deadlines:
     """One timer for all connections that owe something within the same number of seconds.
 
     Where there is no room for so many, the deadline of those who have owed it longest has come: newcomers who
-    pay at once get in also while somebody holds the door with connections that say nothing.
+    pay at once get in also while somebody holds the door with connections that say nothing. Those of `first`
+    share the room, and make way before anybody here does.
     """
 
-    def __init__(self, seconds: float, places: Callable[[], int] = unbounded) -> None:
+    def __init__(
+        self, seconds: float, places: Callable[[], int] = unbounded, first: "Sequence[Deadlines]" = ()
+    ) -> None:
         self._seconds = seconds
         self._places = places
+        self._first = first
         self._due: dict[Debtor, float] = {}  # in order of time, as each adds the same amount
         self._timer: asyncio.TimerHandle | None = None
         self._settled: asyncio.Event | None = None
+
+    def __len__(self) -> int:
+        return len(self._due)
 
     def add(self, debtor: Debtor) -> None:
         """Begin to wait; no change for one that is waited for."""
@@ -123,8 +130,9 @@ class Deadlines:
         self._due[debtor] = loop.time() + self._seconds
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._sweep)
-        if len(self._due) > max(1, self._places()):
-            self._expire([next(iter(self._due))])
+        crowd = (*self._first, self)
+        if sum(map(len, crowd)) > max(1, self._places()):
+            next(filter(len, crowd)).expire_oldest()
 
     def discard(self, debtor: Debtor) -> None:
         """The debt is paid, or does not matter any more."""
@@ -152,6 +160,10 @@ class Deadlines:
         self._expire([debtor for debtor, when in self._due.items() if when <= now])
         if self._due and self._timer is None:
             self._timer = loop.call_at(next(iter(self._due.values())), self._sweep)
+
+    def expire_oldest(self) -> None:
+        """The deadline of who has waited longest has come."""
+        self._expire([next(iter(self._due))])
 
     def _expire(self, debtors: list[Debtor]) -> None:
         for debtor in debtors:

@@ -26,16 +26,18 @@ class HttpProtocol(HttpToolsProtocol):
         upgrades: Upgrades,
         heads: Deadlines,
         bodies: Deadlines,
+        idle: Deadlines,
         max_head: int,
     ) -> None:
         """A request head must come before its deadline in `heads` and hold at most `max_head` bytes.
 
-        What follows it must come before its deadline in `bodies`.
+        What follows it must come before its deadline in `bodies`, and the next request before that in `idle`.
         """
         super().__init__(config, server_state, app_state)
         self._upgrades = upgrades
         self._heads = heads
         self._bodies = bodies
+        self._idle = idle
         self._max_head = max_head
         self._fields = 0  # bytes of the head in its target and header fields
         self._unfinished: int | None = None  # bytes of reads that lay within the head; `None` outside of one
@@ -48,6 +50,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._heads.discard(self)
         self._bodies.discard(self)
+        self._idle.discard(self)
         super().connection_lost(exc)
 
     def expire(self) -> None:
@@ -62,7 +65,7 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        self._unset_keepalive_if_required()
+        self._idle.discard(self)
         while data:
             data = self._feed(data)
 
@@ -94,6 +97,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._bodies.discard(self)
         if not self._has_offer:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.timeout_keep_alive_task is not None:
+            # One timer for all is enough, and knows who has been idle longest.
+            self._unset_keepalive_if_required()
+            self._idle.add(self)
 
     def _feed(self, data: bytes) -> bytes:
         """Parse; return what is to be parsed next, which is less than `data` or an offer less."""

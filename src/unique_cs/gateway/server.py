@@ -80,13 +80,14 @@ class HttpServer:
     ) -> None:
         """`trusted_proxies` may name the client and scheme of a request in `X-Forwarded-*` headers.
 
-        `places` says how many connections may be there whose first request head has not come.
+        `places` says how many connections may be there that are no sessions.
         """
         self._sockets = sockets
         self._tls = tls
         self._limits = limits
-        self._heads = Deadlines(limits.head_timeout, places)
-        self._bodies = Deadlines(limits.body_timeout)
+        self._idle = Deadlines(limits.keep_alive, places)
+        self._bodies = Deadlines(limits.body_timeout, places, (self._idle,))
+        self._heads = Deadlines(limits.head_timeout, places, (self._idle, self._bodies))
         self._upgrades = upgrades
         self._config = uvicorn.Config(
             app,
@@ -136,6 +137,7 @@ class HttpServer:
             connection.shutdown()
         await self._finish_requests(timeout)
         self._bodies.expire_all()
+        self._idle.expire_all()
         for connection in list(self._state.connections):
             connection.transport.close()
         if self._clock is not None:
@@ -170,6 +172,7 @@ class HttpServer:
             upgrades=self._upgrades,
             heads=self._heads,
             bodies=self._bodies,
+            idle=self._idle,
             max_head=self._limits.max_head,
         )
 
