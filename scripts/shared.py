@@ -59,7 +59,8 @@ def apt_install(package: str, needed_for: str) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         stop(f"{needed_for} needs {package}, which is missing; as root: apt-get install {package}")
     say(f"installing {package} for {needed_for}")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # In runlevel 1 Debian's packages start no service: what runs is the caller's own.
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for words in (("update",), ("install", "-y", "--no-install-recommends", package)):
         subprocess.run(["apt-get", "-qq", *words], env=env, stdout=subprocess.DEVNULL, check=True)
 
