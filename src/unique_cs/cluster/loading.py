@@ -5,7 +5,7 @@ One reader fills for many: who asks for what is being read waits for that readin
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from unique_cs.cluster import items
 from unique_cs.cluster.cold import Cold
@@ -21,6 +21,15 @@ from unique_cs.storage.people import read_contact
 
 T = TypeVar("T")
 MAX_TRIES = 20
+
+# Together, for they must be of one moment.
+_READ: Final = """
+return {
+  redis.call('HMGET', KEYS[1], 'q', 's', 'd'),
+  redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1),
+  redis.call('HGETALL', KEYS[3]),
+}
+"""
 
 
 class Loading:
@@ -78,11 +87,8 @@ class Loading:
 
     async def _read(self, conversation: int) -> Conversation | None:
         keys = self.keys
-        async with self._shard.client.pipeline(transaction=True) as pipe:
-            pipe.hmget(keys.conversation(conversation), ["q", "s", "d"])
-            pipe.xrevrange(keys.events(conversation), count=1)
-            pipe.hgetall(keys.cursors(conversation))
-            (seq, state_seq, state), newest, cursors = await pipe.execute()
+        named = keys.conversation(conversation), keys.events(conversation), keys.cursors(conversation)
+        (seq, state_seq, state), newest, cursors = await self._shard.client.eval_ro(_READ, 3, *named)
         if seq is None:
             return None
         found = rows.read_state(conversation, state)
@@ -91,7 +97,8 @@ class Loading:
         found.updated_at = found.created_at
         if newest:
             found.updated_at = rows.read_event(found.seq, newest[0][1][1]).id_and_time()[1]
-        found.cursors = tuple(read_cursor(who.decode(), row) for who, row in cursors.items())
+        pairs = zip(cursors[::2], cursors[1::2], strict=True)
+        found.cursors = tuple(read_cursor(who.decode(), row) for who, row in pairs)
         return found
 
     async def cursors(self, conversation: int) -> tuple[Cursor, ...]:
