@@ -22,6 +22,12 @@ from unique_cs.storage.people import read_contact
 T = TypeVar("T")
 MAX_TRIES = 20
 
+# The lists of a contact are whole where the contact is.
+_LIST: Final = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+return redis.call('ZREVRANGE', KEYS[2], 0, ARGV[1])
+"""
+
 # Together, for they must be of one moment.
 _READ: Final = """
 return {
@@ -137,12 +143,15 @@ class Loading:
 
     async def owned(self, contact: int, limit: int) -> list[int]:
         """A contact's newest conversations, newest first."""
-        await self.contact(contact)
-        found = await self._shard.client.zrevrange(self.keys.owned(contact), 0, limit - 1)
-        return [int(each) for each in found]
+        return await self._listed(contact, self.keys.owned(contact), limit)
 
     async def unresolved(self, contact: int, limit: int) -> list[int]:
         """Those that are not resolved, newest first."""
-        await self.contact(contact)
-        found = await self._shard.client.zrevrange(self.keys.unresolved(contact), 0, limit - 1)
-        return [int(each) for each in found]
+        return await self._listed(contact, self.keys.unresolved(contact), limit)
+
+    async def _listed(self, contact: int, listed: str, limit: int) -> list[int]:
+        question = (_LIST, 2, self.keys.contact(contact), listed, limit - 1)
+        found = await self._shard.client.eval_ro(*question)
+        if found is None and await self.contact(contact) is not None:
+            found = await self._shard.client.eval_ro(*question)
+        return [int(each) for each in found or ()]
