@@ -32,7 +32,7 @@ TIMEOUT_S: Final = 5.0
 MAX_CONNECTIONS: Final = 64
 """Who comes when all are in use waits for one, as long as for an answer."""
 
-TOGETHER: Final = frozenset({"GET", "HGET", "HGETALL", "EVAL_RO"})
+TOGETHER: Final = frozenset({"GET", "HGETALL", "EVAL_RO"})
 """Short reads: those that are asked for while some are under way go together, over one connection."""
 
 MAX_TOGETHER: Final = 500
