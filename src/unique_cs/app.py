@@ -23,6 +23,7 @@ from unique_cs.api.app import create_api
 from unique_cs.api.cors import Cors
 from unique_cs.api.deps import Deps
 from unique_cs.config import PREFIX, Settings
+from unique_cs.domain.flow import Buckets
 from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.errors import Code, StorageUnavailable, UniqueCsError
 from unique_cs.gateway.door import Accept, Admit, Upgrades
@@ -233,7 +234,13 @@ class App:
             admit_visitor=self._gateway.pressure.admit_connect,
             max_body=settings.max_frame,
             max_text=settings.max_text,
-            requests_per_ip=settings.requests_per_ip if settings.rate_limits else None,
+            requests=self._requests(),
+        )
+
+    def _requests(self) -> Buckets | None:
+        rate = self._settings.requests_per_ip
+        return (
+            self._node.tiers.make_buckets("request", rate, 2 * rate) if self._settings.rate_limits else None
         )
 
     async def _check_hot(self) -> None:

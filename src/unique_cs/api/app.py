@@ -93,4 +93,4 @@ def create_api(deps: Deps) -> App:
         ),
         request_max_body_size=deps.max_body,
     )
-    return Edge(app, deps.clock, deps.requests_per_ip)
+    return Edge(app, deps.clock, deps.requests)

@@ -13,6 +13,7 @@ from msgspec import Struct
 from unique_cs.actions.agents import Team
 from unique_cs.actions.auth import Auth
 from unique_cs.actions.contacts import ContactPorts
+from unique_cs.domain.flow import Buckets
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.ports import Archive, Clock, Contacts, Records, Timeline
@@ -39,7 +40,7 @@ class Deps(Struct, frozen=True):
 
     `caught_up` waits until what is durable now can be found in the archive, at most so many seconds.
     `metrics` gives the page of Prometheus, to whoever has `metrics_token` too; empty: no such token.
-    `requests_per_ip` is a rate a second; None is no limit. `admit_sender` and `admit_visitor` raise
+    `requests` has a bucket for each address; None is no limit. `admit_sender` and `admit_visitor` raise
     `overloaded` where a message of this actor, or a visitor, is not taken now.
     """
 
@@ -58,7 +59,7 @@ class Deps(Struct, frozen=True):
     metrics_token: str = ""
     max_body: int = 65_536
     max_text: int = 8_000
-    requests_per_ip: int | None = None
+    requests: Buckets | None = None
     admit_sender: Callable[[Principal], None] = _let_in
     admit_visitor: Callable[[], None] = _let_in
     assets: Path = ASSETS

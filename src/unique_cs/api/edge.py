@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from unique_cs.api import problems
-from unique_cs.domain.flow import KeyedBuckets
+from unique_cs.domain.flow import Buckets
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.ports import Clock
 
@@ -31,12 +31,12 @@ _UNLESS_SET: Final = (
 
 
 class Edge:
-    """Wraps the application. `requests_per_ip` is a rate a second; None is no limit."""
+    """Wraps the application. `requests` has a bucket for each address; None is no limit."""
 
-    def __init__(self, app: App, clock: Clock, requests_per_ip: int | None) -> None:
+    def __init__(self, app: App, clock: Clock, requests: Buckets | None) -> None:
         self._app = app
         self._clock = clock
-        self._buckets = requests_per_ip and KeyedBuckets(requests_per_ip, 2 * requests_per_ip)
+        self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass other scopes on."""
@@ -52,10 +52,10 @@ class Edge:
         await self._app({**scope, "method": method} if method else scope, receive, wrapped)
 
     def _wait(self, scope: Scope) -> int:
-        if not self._buckets:
+        if self._requests is None:
             return 0
         host = scope["client"][0] if scope.get("client") else ""
-        return self._buckets.take(host, self._clock.monotonic())
+        return self._requests.take(host, self._clock.monotonic())
 
 
 def _dressed(send: Send, head: bool) -> Send:

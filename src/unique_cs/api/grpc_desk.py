@@ -14,7 +14,6 @@ from unique_cs.api.deps import Deps
 from unique_cs.api.messages import END, read_page
 from unique_cs.api.views import Id, Place, Status, Time, view_conversation
 from unique_cs.domain.conversation import STATUSES
-from unique_cs.domain.flow import KeyedBuckets
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError, invalid
 from unique_cs.protobuf import from_dict, to_dict
@@ -77,8 +76,6 @@ class Desk:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        rate = deps.requests_per_ip
-        self._buckets = KeyedBuckets(rate, 2 * rate) if rate else None
 
     def calls(self) -> Mapping[str, Call]:
         """The calls by their names."""
@@ -107,7 +104,8 @@ class Desk:
         return call
 
     def _admit(self, address: str) -> None:
-        wait = self._buckets.take(address, self._deps.clock.monotonic()) if self._buckets else 0
+        requests = self._deps.requests
+        wait = requests.take(address, self._deps.clock.monotonic()) if requests is not None else 0
         if wait:
             raise UniqueCsError(Code.RATE_LIMITED, "too many requests from this address", retry_after_ms=wait)
 

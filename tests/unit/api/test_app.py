@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.unit.api.harness import Caller, Harness, is_problem, opened
+from unique_cs.domain.flow import own_buckets
 from unique_cs.errors import HTTP_STATUS, Code, UniqueCsError
 
 
@@ -68,7 +69,7 @@ async def test_every_code_has_its_problem_document() -> None:
 
 
 async def test_requests_are_limited_by_address() -> None:
-    async with opened(requests_per_ip=5) as harness:
+    async with opened(requests=own_buckets("request", 5, 10)) as harness:
         here, there = from_elsewhere(harness), from_elsewhere(harness, address="192.0.2.8")
         answers = [await here.get("/healthz") for _ in range(11)]
         assert [answer.status_code for answer in answers] == [200] * 10 + [429]

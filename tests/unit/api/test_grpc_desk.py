@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 
 from tests.unit.api.harness import MEI, Harness
 from unique_cs.api.grpc_desk import Desk
+from unique_cs.domain.flow import own_buckets
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.protobuf import from_dict, to_dict
 from unique_cs.v1 import messaging_pb2 as pb
@@ -55,7 +56,7 @@ async def test_nobody_gets_in_without_a_token(harness: Harness, method: str) -> 
 
 async def test_an_address_that_asks_too_often_is_held_off(harness: Harness) -> None:
     agent = await harness.agent()
-    call = Desk(harness._deps({"requests_per_ip": 1})).calls()["ListConversations"]
+    call = Desk(harness._deps({"requests": own_buckets("request", 1, 2)})).calls()["ListConversations"]
     for _ in range(2):
         await call(b"", agent.token, "10.0.0.1")
     with pytest.raises(UniqueCsError) as caught:
