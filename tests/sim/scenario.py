@@ -367,7 +367,9 @@ class Scenario:
             self.problems.append(f"the relay stands: {relay.stopped or relay.lag}")
 
     def end(self) -> None:
-        """Nothing of this seed may go on."""
+        """Nothing of this seed may go on, and the node must not take that for a defect."""
+        if self.server.up:
+            self.server.node._closing = True
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
         self.loop.run_until_complete(asyncio.sleep(0))

@@ -215,6 +215,7 @@ class SimServer:
             else:
                 stream.peer.die()
         _gateway(node).close()
+        node._closing = True  # The dead log nothing.
         for task in list(node._tasks):
             task.cancel()
         self.disk.crash()
