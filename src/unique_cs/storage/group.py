@@ -135,13 +135,12 @@ class GroupCommit:
         metrics.fsync_batch.observe(len(entries))
         self._busy = False
         self.durable_number = number
-        try:
-            self._on_durable(entries)
-            for told in then:
-                told()
-        finally:
-            if self._scheduled:
-                self._commit()
+        # The disk works on the next group while this one is told.
+        if self._scheduled:
+            self._commit()
+        self._on_durable(entries)
+        for told in then:
+            told()
 
     def _fail(self, entries: list[Entry], error: BaseException) -> None:
         self._failed = True
