@@ -41,8 +41,8 @@ from unique_cs.machine import allow_files, memory_bytes, most_connections
 from unique_cs.node import Node
 from unique_cs.opening import SystemClock, open_stores
 from unique_cs.plugins import Plugins, load_plugins
-from unique_cs.ports import Changed
 from unique_cs.protocol.handshake import Refusal, UpgradeRequest
+from unique_cs.protocol.notices import Changed
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.sql import Database

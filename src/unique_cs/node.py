@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from unique_cs.cluster.ending import end
 from unique_cs.domain.flow import MakeBuckets
+from unique_cs.domain.stored import Waiting
 from unique_cs.errors import OutcomeUnknown
 from unique_cs.gateway.context import Authenticate
 from unique_cs.gateway.desk import Desk
@@ -15,8 +16,9 @@ from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.peers import heard
 from unique_cs.machine import resident_bytes
-from unique_cs.ports import Changed, Clock, Contacts, Entry, Notice, Peers, Timeline, Waiting
+from unique_cs.ports import Clock, Contacts, Entry, Peers, Timeline
 from unique_cs.protocol import close
+from unique_cs.protocol.notices import Changed, Notice
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.relay import Relay

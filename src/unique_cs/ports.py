@@ -6,15 +6,13 @@ Every port has an adapter for real use and one in memory; one contract suite run
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import msgspec
-from msgspec import Struct
-
-from unique_cs.domain.alarms import Alarm
 from unique_cs.domain.conversation import Conversation, Cursor, Draft
 from unique_cs.domain.events import Actor, Event
+from unique_cs.domain.people import Agent, Contact, Inbox, Login
 from unique_cs.domain.permission import Principal
+from unique_cs.domain.stored import Answer, ArchivedEvent, ConversationQuery, ConversationRow, Stored
 from unique_cs.errors import UniqueCsError
-from unique_cs.protocol.frames import Signal
+from unique_cs.protocol.notices import Notice
 from unique_cs.protocol.session import Session
 
 
@@ -56,57 +54,6 @@ class Entry:
         self.sender: object = None
         self.error: UniqueCsError | None = None
         self.settle: Callable[[Entry | UniqueCsError], None] | None = None
-
-
-class Stored(Struct, frozen=True, gc=False):
-    """An event as it lies in a tier: its JSON frame, and what a reader needs without decoding it."""
-
-    seq: int
-    visibility: int
-    session: bytes
-    n: int
-    frame: bytes
-
-    def id_and_time(self) -> tuple[str, int]:
-        """The event's id and its time in milliseconds."""
-        columns = _columns.decode(self.frame)
-        return columns.id, columns.time
-
-
-class _Columns(Struct, gc=False):
-    id: str
-    time: int
-
-
-_columns = msgspec.json.Decoder(_Columns)
-
-
-class Answer(Struct, frozen=True, gc=False):
-    """The stored final answer to a send: an event's place, or an error (`code` not empty)."""
-
-    conversation: int = 0
-    seq: int = 0
-    stored: Stored | None = None
-    code: str = ""
-    message: str = ""
-
-
-class Contact(Struct, omit_defaults=True):
-    """A person as known. `identifier` is set only where a signed identity token proved it."""
-
-    id: int
-    inbox: int
-    name: str = ""
-    email: str = ""
-    identifier: str = ""
-    attributes: dict[str, Any] = {}
-    visit: dict[str, str] = {}
-    blocked: bool = False
-    created_at: int = 0
-
-
-Waiting = tuple[int, int, int, int]
-"""(conversation, inbox, assignee, waiting since) of one that is not resolved; 0 is nobody, or never."""
 
 
 class Timeline(Protocol):
@@ -152,43 +99,6 @@ class Timeline(Protocol):
     async def answer(self, session: Session, n: int) -> Answer: ...
 
 
-class Signalled(Struct, tag="signalled", array_like=True):
-    """A signal in a conversation; see `Hub.signal`."""
-
-    conversation: int
-    signal: Signal
-    agents_only: bool
-    to_own: bool
-
-
-class Resumed(Struct, tag="resumed", array_like=True):
-    """A session has a new connection, the `c`-th: older ones are replaced."""
-
-    session: bytes
-    c: int
-
-
-class Ended(Struct, tag="ended", array_like=True):
-    """Connections that must end: those of logins, or of an actor who may not be here any more."""
-
-    kind: str = ""
-    id: int = 0
-    logins: list[int] = []
-
-
-class Changed(Struct, tag="changed", array_like=True):
-    """Inboxes or agents are not what they were."""
-
-
-class Incidents(Struct, tag="incidents", array_like=True):
-    """All incidents that last, for agents to see. It is told every few seconds."""
-
-    lasting: list[Alarm]
-
-
-Notice = Signalled | Resumed | Ended | Changed | Incidents
-
-
 class Peers(Protocol):
     """The other nodes. What they are told is kept by nobody, and may be lost.
 
@@ -216,40 +126,6 @@ class Contacts(Protocol):
     def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> bool: ...
 
 
-class Inbox(Struct, frozen=True):
-    """Where conversations arrive. `key` is public; `identity_secret` signs its identity tokens."""
-
-    id: int
-    name: str
-    key: str
-    identity_secret: str = ""
-    identity_algorithm: str = "HS256"
-    allowed_origins: list[str] = []
-
-
-class Agent(Struct, frozen=True):
-    """Staff who answers. `password` is a PHC string."""
-
-    id: int
-    email: str
-    name: str
-    role: str
-    password: str = ""
-    disabled: bool = False
-
-
-class Login(Struct, frozen=True):
-    """A server-side login of an agent; its token is stored as a hash only."""
-
-    id: int
-    agent: int
-    token_hash: str
-    created_at: int
-    last_seen_at: int
-    user_agent: str = ""
-    ip: str = ""
-
-
 class Records(Protocol):
     """What the company configures: inboxes, agents, and agents' logins. Inboxes and agents are cached.
 
@@ -275,48 +151,6 @@ class Records(Protocol):
     async def logins(self, agent: int) -> list[Login]: ...
     async def delete_login(self, login: int) -> None: ...
     async def delete_logins(self, agent: int, keep: int) -> list[Login]: ...
-
-
-class ArchivedEvent(Struct, frozen=True, gc=False):
-    """A row of the cold tier: the stored event with the columns that queries need."""
-
-    conversation: int
-    id: int
-    time: int
-    name: str
-    stored: Stored
-
-
-class ConversationRow(Struct, frozen=True):
-    """The state of a conversation as lists and searches see it. `assignee` 0 is nobody."""
-
-    id: int
-    inbox: int
-    contact: int
-    contact_name: str
-    status: str
-    assignee: int
-    waiting_since: int
-    created_at: int
-    updated_at: int
-    seq: int
-    last_text: str
-
-
-class ConversationQuery(Struct, frozen=True):
-    """What to list, newest activity first. None means any; `assignee` 0 means nobody.
-
-    `text` is part of the contact's name, e-mail or identifier or of the last text, without regard to the case
-    of ASCII letters, or the whole id. `before` is the (updated_at, id) of the last row of the page before.
-    """
-
-    contact: int | None = None
-    status: str | None = None
-    assignee: int | None = None
-    inbox: int | None = None
-    text: str = ""
-    before: tuple[int, int] | None = None
-    limit: int = 50
 
 
 class Archive(Protocol):

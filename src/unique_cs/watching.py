@@ -13,7 +13,8 @@ from unique_cs.jobs.post import Poster
 from unique_cs.jobs.undelivered import Undelivered
 from unique_cs.jobs.webhook import PostError, Webhook
 from unique_cs.node import Node
-from unique_cs.ports import Clock, Incidents
+from unique_cs.ports import Clock
+from unique_cs.protocol.notices import Incidents
 from unique_cs.storage.outbox import SqlOutbox
 from unique_cs.storage.sql import Database
 from unique_cs.telemetry import log

@@ -16,8 +16,8 @@ from unique_cs.cluster import eviction
 from unique_cs.cluster.eviction import Eviction, Gone
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.events import Named
+from unique_cs.domain.people import Contact
 from unique_cs.errors import OutcomeUnknown
-from unique_cs.ports import Contact
 
 HOUR_MS = 3_600_000
 NAMED = Contact(33, 1, "Eve", identifier="u-33")

@@ -11,7 +11,7 @@ from tests.support.redis import RedisServer
 from unique_cs.cluster import items
 from unique_cs.cluster.commit import SCRIPT
 from unique_cs.cluster.keys import GENERATION, Keys
-from unique_cs.ports import Contact
+from unique_cs.domain.people import Contact
 
 
 async def _late(node: ClusterNode, process: str, number: int) -> Any:

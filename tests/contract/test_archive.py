@@ -8,8 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.databases import database_of
+from unique_cs.domain.people import Contact
+from unique_cs.domain.stored import ArchivedEvent, ConversationQuery, ConversationRow, Stored
 from unique_cs.errors import Code, UniqueCsError
-from unique_cs.ports import Archive, ArchivedEvent, Contact, ConversationQuery, ConversationRow, Stored
+from unique_cs.ports import Archive
 from unique_cs.storage.archive import CHUNK, SqlArchive
 from unique_cs.storage.archive_memory import MemoryArchive
 from unique_cs.storage.sqlite import SqliteDatabase

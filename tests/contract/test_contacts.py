@@ -4,8 +4,8 @@ import pytest
 
 from tests.support.tiers import ANN, Tiers
 from unique_cs.domain.conversation import Cursor
+from unique_cs.domain.people import Contact
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
-from unique_cs.ports import Contact
 
 
 async def test_contacts(tiers: Tiers) -> None:

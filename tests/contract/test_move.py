@@ -11,17 +11,9 @@ from sqlalchemy import text
 from tests.support.mariadb import MariaDb
 from unique_cs.domain.alarms import Alarm
 from unique_cs.domain.outbox import delivery
+from unique_cs.domain.people import Agent, Contact, Inbox, Login
+from unique_cs.domain.stored import ArchivedEvent, ConversationQuery, ConversationRow, Stored
 from unique_cs.errors import SettingsError, StorageUnavailable, UniqueCsError
-from unique_cs.ports import (
-    Agent,
-    ArchivedEvent,
-    Contact,
-    ConversationQuery,
-    ConversationRow,
-    Inbox,
-    Login,
-    Stored,
-)
 from unique_cs.storage import move as moving
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.hot_memory import MemoryHot

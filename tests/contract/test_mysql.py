@@ -14,8 +14,9 @@ from sqlalchemy import Connection, text
 from tests.support.door import make_certificate
 from tests.support.mariadb import PASSWORD, MariaDb
 from unique_cs.cluster.cold import Cold
+from unique_cs.domain.people import Agent, Inbox
+from unique_cs.domain.stored import ArchivedEvent, Stored
 from unique_cs.errors import OutcomeUnknown, SettingsError, StorageUnavailable
-from unique_cs.ports import Agent, ArchivedEvent, Inbox, Stored
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.migrate import revision_of
 from unique_cs.storage.mysql import MySqlDatabase

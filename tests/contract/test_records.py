@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.databases import database_of
+from unique_cs.domain.people import Agent, Inbox, Login
 from unique_cs.errors import Code, UniqueCsError
-from unique_cs.ports import Agent, Inbox, Login, Records
+from unique_cs.ports import Records
 from unique_cs.storage.records import SqlRecords
 from unique_cs.storage.records_memory import MemoryRecords
 from unique_cs.storage.sqlite import SqliteDatabase

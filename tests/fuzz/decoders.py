@@ -14,9 +14,9 @@ from tests.wire.golden import CLIENT
 from unique_cs.actions.identity import read_identity
 from unique_cs.actions.tokens import ContactTokens
 from unique_cs.domain.origins import AllowedOrigins
+from unique_cs.domain.people import Inbox
 from unique_cs.errors import UniqueCsError
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
-from unique_cs.ports import Inbox
 from unique_cs.protobuf import from_dict
 from unique_cs.protocol import mqtt_packets
 from unique_cs.protocol.codec import JSON, MSGPACK, Codec

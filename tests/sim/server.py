@@ -10,13 +10,15 @@ import msgspec
 from tests.sim.loop import SimLoop
 from tests.sim.network import SimTransport, connect
 from unique_cs.domain.events import Actor, Visibility, reduce_for_contact
+from unique_cs.domain.people import Contact
 from unique_cs.domain.permission import Principal
+from unique_cs.domain.stored import ArchivedEvent, ConversationRow, Stored
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.transports.websocket import WebSocketTransport
 from unique_cs.node import Node
-from unique_cs.ports import Archive, ArchivedEvent, Contact, ConversationRow, Stored
+from unique_cs.ports import Archive
 from unique_cs.storage.archive_memory import MemoryArchive
 from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.hot import Hot

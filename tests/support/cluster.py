@@ -16,9 +16,10 @@ from unique_cs.cluster.shard import Shard
 from unique_cs.domain.body import TextBody
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import Actor
+from unique_cs.domain.people import Contact
 from unique_cs.domain.permission import Principal
 from unique_cs.opening import SystemClock
-from unique_cs.ports import Contact, Entry
+from unique_cs.ports import Entry
 from unique_cs.protocol.session import Session
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.group import GroupCommit

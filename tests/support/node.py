@@ -17,6 +17,7 @@ import pytest
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import Actor
+from unique_cs.domain.people import Contact
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, OutcomeUnknown, UniqueCsError
 from unique_cs.gateway.connection import Connection
@@ -24,7 +25,6 @@ from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.link import Wire
 from unique_cs.node import Node
-from unique_cs.ports import Contact
 from unique_cs.protocol import close
 from unique_cs.protocol.codec import JSON, MSGPACK, Codec
 from unique_cs.storage.archive_memory import MemoryArchive

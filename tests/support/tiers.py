@@ -10,9 +10,10 @@ from unique_cs.domain import conversation as rules
 from unique_cs.domain.body import TextBody
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import Actor
+from unique_cs.domain.people import Contact
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import OutcomeUnknown
-from unique_cs.ports import Contact, Entry
+from unique_cs.ports import Entry
 from unique_cs.protocol.session import Session
 from unique_cs.storage.archive_memory import MemoryArchive
 from unique_cs.storage.hot import Hot

@@ -16,8 +16,8 @@ from unique_cs.__main__ import main
 from unique_cs.actions.identity import read_identity
 from unique_cs.api import agents, auth, contacts, conversations, health, messages
 from unique_cs.config import PREFIX, Settings
+from unique_cs.domain.people import Inbox
 from unique_cs.errors import HTTP_STATUS, Code
-from unique_cs.ports import Inbox
 from unique_cs.protocol import close
 from unique_cs.telemetry import metrics
 

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from unique_cs.actions.auth import Auth
 from unique_cs.actions.passwords import Passwords
+from unique_cs.domain.people import Agent
 from unique_cs.domain.permission import Principal, may_administer
 from unique_cs.errors import Code, UniqueCsError, not_found
-from unique_cs.ports import Agent, Records
+from unique_cs.ports import Records
 
 
 class Change(Struct, frozen=True):

@@ -10,9 +10,10 @@ from unique_cs.actions.passwords import Passwords
 from unique_cs.actions.tokens import AGENT_PREFIX, ContactTokens, hash_of, new_agent_token
 from unique_cs.domain.events import Actor
 from unique_cs.domain.flow import MakeBuckets, own_buckets
+from unique_cs.domain.people import Agent, Login
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError, not_found
-from unique_cs.ports import Agent, Clock, Contacts, Login, Records
+from unique_cs.ports import Clock, Contacts, Records
 
 CACHED_S: Final = 5.0
 """For how long a login is believed without asking the store: a revocation on another node holds after it."""

@@ -13,8 +13,9 @@ from unique_cs.actions.identity import Identity, read_identity
 from unique_cs.actions.tokens import ContactTokens
 from unique_cs.domain.body import is_plain
 from unique_cs.domain.conversation import Conversation
+from unique_cs.domain.people import Contact, Inbox
 from unique_cs.errors import Code, UniqueCsError, invalid, not_found
-from unique_cs.ports import Clock, Contact, Contacts, Inbox, Records, Timeline
+from unique_cs.ports import Clock, Contacts, Records, Timeline
 
 MAX_ATTRIBUTES: Final = 8_192
 """Bytes of a contact's attributes as JSON."""

@@ -8,7 +8,8 @@ from typing import Final
 from msgspec import Struct
 
 from unique_cs.actions.passwords import hash_password
-from unique_cs.ports import Agent, Inbox, Records
+from unique_cs.domain.people import Agent, Inbox
+from unique_cs.ports import Records
 
 DEFAULT_EMAIL: Final = "owner@localhost"
 

@@ -7,8 +7,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from msgspec import Struct
 
+from unique_cs.domain.people import Inbox
 from unique_cs.errors import Code, UniqueCsError
-from unique_cs.ports import Inbox
 
 MAX_SUBJECT: Final = 255
 

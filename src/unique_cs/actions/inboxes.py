@@ -3,9 +3,10 @@
 from msgspec.structs import replace
 
 from unique_cs.actions.agents import require_administrator
+from unique_cs.domain.people import Inbox
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import not_found
-from unique_cs.ports import Inbox, Records
+from unique_cs.ports import Records
 
 
 async def change(

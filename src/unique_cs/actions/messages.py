@@ -9,8 +9,9 @@ from unique_cs.domain.body import UNUSABLE_BODY, Body, TextBody, is_plain, needs
 from unique_cs.domain.conversation import Conversation, Draft
 from unique_cs.domain.permission import Principal
 from unique_cs.domain.repeat import same_message
+from unique_cs.domain.stored import Stored
 from unique_cs.errors import Code, UniqueCsError, invalid, not_found
-from unique_cs.ports import Contacts, Entry, Stored, Timeline
+from unique_cs.ports import Contacts, Entry, Timeline
 from unique_cs.protocol.session import Session, Verdict
 
 MAX_TRIES = 8

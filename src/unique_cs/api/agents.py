@@ -12,8 +12,8 @@ from unique_cs.api.auth import NewPassword
 from unique_cs.api.deps import Asking, Injected, Sent, strict
 from unique_cs.api.views import AgentView, Id, InboxSecretsView, InboxView, view_agent, view_inbox
 from unique_cs.domain.ids import parse
+from unique_cs.domain.people import Inbox
 from unique_cs.errors import not_found
-from unique_cs.ports import Inbox
 
 Name = Annotated[str, Meta(pattern=r"\S", max_length=300)]
 Role = Literal["agent", "admin"]

@@ -10,8 +10,8 @@ from unique_cs.actions.passwords import MAX_LENGTH, MIN_LENGTH
 from unique_cs.api.deps import AnyRequest, Asking, Injected, Sent, address, strict
 from unique_cs.api.views import AgentView, Id, Time, view_agent
 from unique_cs.domain.ids import parse
+from unique_cs.domain.people import Login
 from unique_cs.errors import Code, UniqueCsError
-from unique_cs.ports import Login
 
 
 class LoginRequest(Struct):

@@ -13,9 +13,10 @@ from unique_cs.api.deps import AnyRequest, Asking, Injected, Sent, bearer, stric
 from unique_cs.api.views import ContactView, ConversationView, view_contact, view_conversation
 from unique_cs.domain.events import Actor
 from unique_cs.domain.ids import parse
+from unique_cs.domain.people import Contact
 from unique_cs.domain.permission import Principal
+from unique_cs.domain.stored import ConversationQuery
 from unique_cs.errors import not_found
-from unique_cs.ports import Contact, ConversationQuery
 
 Line = Annotated[str, Meta(max_length=300)]
 Address = Annotated[str, Meta(max_length=2_048)]

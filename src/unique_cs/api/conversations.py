@@ -15,8 +15,8 @@ from unique_cs.domain.conversation import STATUSES
 from unique_cs.domain.events import Named
 from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import Principal
+from unique_cs.domain.stored import ConversationQuery, ConversationRow
 from unique_cs.errors import UniqueCsError, invalid, not_found
-from unique_cs.ports import ConversationQuery, ConversationRow
 
 CATCH_UP_S = 0.5
 """How long a list waits until what was durable when it was asked for can be found."""

@@ -15,7 +15,8 @@ from unique_cs.api.views import EventPage, EventView, frame_for
 from unique_cs.domain.body import Body, CustomBody, TypedBody
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.permission import Principal
-from unique_cs.ports import Stored, Timeline
+from unique_cs.domain.stored import Stored
+from unique_cs.ports import Timeline
 
 JSON = "application/json"
 END = 2**53 - 1

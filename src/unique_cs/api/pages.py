@@ -15,8 +15,8 @@ from litestar.response import Redirect
 from msgspec import Struct
 
 from unique_cs.api.deps import AnyRequest, Deps, Injected
+from unique_cs.domain.people import Inbox
 from unique_cs.errors import not_found
-from unique_cs.ports import Inbox
 
 HASHED: Final = re.compile(r"/assets/[^/]+-[A-Za-z0-9_-]{8}\.[a-z0-9]+$")
 """Files that change their name with their content, as Vite names them."""

@@ -8,8 +8,9 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from unique_cs.api.deps import Deps
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.events import MESSAGE_CREATED, Named, Visibility, reduce_for_contact
+from unique_cs.domain.people import Agent, Contact, Inbox
 from unique_cs.domain.permission import Principal
-from unique_cs.ports import Agent, Contact, Inbox, Stored
+from unique_cs.domain.stored import Stored
 
 Id = Annotated[str, Meta(pattern=r"^[0-9]{1,19}$", description="64-bit id in decimal digits")]
 Time = Annotated[int, Meta(ge=0, description="Unix time in milliseconds")]

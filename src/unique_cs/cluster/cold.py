@@ -12,8 +12,9 @@ from unique_cs.domain import conversation as rules
 from unique_cs.domain import events as names
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.events import Actor, Assigned, Labelled, MessageCreated, Named, Opened, StatusChanged
+from unique_cs.domain.people import Contact
+from unique_cs.domain.stored import Stored
 from unique_cs.errors import StorageUnavailable
-from unique_cs.ports import Contact, Stored
 from unique_cs.storage.schema import answers, contacts, conversations, cursors, events, installation
 from unique_cs.storage.sql import BulkInsert, Database
 from unique_cs.storage.stores import put_fact

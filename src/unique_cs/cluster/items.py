@@ -10,7 +10,8 @@ from unique_cs.cluster.keys import named
 from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Cursor, Draft
 from unique_cs.domain.events import MESSAGE_CREATED, Actor, Event, visibility
-from unique_cs.ports import Contact, Stored
+from unique_cs.domain.people import Contact
+from unique_cs.domain.stored import Stored
 from unique_cs.protocol.session import Session
 from unique_cs.storage import rows
 

@@ -14,8 +14,8 @@ from unique_cs.cluster.keys import Keys
 from unique_cs.cluster.memory import Memory, read_cursor
 from unique_cs.cluster.shard import Shard
 from unique_cs.domain.conversation import Conversation, Cursor
+from unique_cs.domain.people import Contact
 from unique_cs.errors import StorageUnavailable
-from unique_cs.ports import Contact
 from unique_cs.storage import rows
 from unique_cs.storage.people import read_contact
 

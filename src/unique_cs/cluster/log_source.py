@@ -14,8 +14,9 @@ from unique_cs.cluster.shard import Shard, spare
 from unique_cs.cluster.timeline import ClusterTimeline
 from unique_cs.domain.conversation import Cursor
 from unique_cs.domain.events import MESSAGE_CREATED
+from unique_cs.domain.people import Contact
+from unique_cs.domain.stored import ArchivedEvent, ConversationRow
 from unique_cs.errors import StorageUnavailable, UniqueCsError
-from unique_cs.ports import ArchivedEvent, Contact, ConversationRow
 from unique_cs.storage import rows
 from unique_cs.storage.archiving import archived_event, conversation_row, message_before
 from unique_cs.storage.people import read_contact

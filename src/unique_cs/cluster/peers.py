@@ -18,8 +18,9 @@ from unique_cs.cluster.loading import Loading
 from unique_cs.cluster.shard import TAG, Failure, Shard
 from unique_cs.domain.events import Actor
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
-from unique_cs.ports import Clock, Notice, Resumed, Signalled
+from unique_cs.ports import Clock
 from unique_cs.protocol.frames import Signal
+from unique_cs.protocol.notices import Notice, Resumed, Signalled
 from unique_cs.telemetry import log
 
 CHANNEL: Final = f"{TAG}:notices"

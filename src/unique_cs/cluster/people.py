@@ -10,8 +10,9 @@ from unique_cs.cluster.log import Record, encode
 from unique_cs.cluster.memory import Memory
 from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Cursor
+from unique_cs.domain.people import Contact
 from unique_cs.errors import Code, OutcomeUnknown, UniqueCsError
-from unique_cs.ports import Contact, Entry
+from unique_cs.ports import Entry
 from unique_cs.storage import rows
 
 FLUSH_S: Final = 0.2

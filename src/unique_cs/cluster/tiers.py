@@ -18,8 +18,10 @@ from unique_cs.cluster.peers import ClusterPeers
 from unique_cs.cluster.redis_memory import RedisMemory
 from unique_cs.cluster.shard import Failure, Shard
 from unique_cs.domain.flow import MakeBuckets
+from unique_cs.domain.stored import Waiting
 from unique_cs.errors import SettingsError, StorageUnavailable, UniqueCsError
-from unique_cs.ports import Archive, Clock, Contacts, Entry, Notice, Timeline, Waiting
+from unique_cs.ports import Archive, Clock, Contacts, Entry, Timeline
+from unique_cs.protocol.notices import Notice
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.relay import Relay

@@ -20,9 +20,11 @@ from unique_cs.cluster.sends import Append, Refuse
 from unique_cs.cluster.shard import Shard
 from unique_cs.domain.conversation import Conversation, Draft
 from unique_cs.domain.events import Actor, Named
+from unique_cs.domain.people import Contact
 from unique_cs.domain.permission import Principal
+from unique_cs.domain.stored import Answer, Stored
 from unique_cs.errors import Code, Replaced, UniqueCsError
-from unique_cs.ports import Answer, Archive, Clock, Contact, Entry, Stored
+from unique_cs.ports import Archive, Clock, Entry
 from unique_cs.protocol.session import MAX_IN_FLIGHT, Session
 from unique_cs.storage import rows
 from unique_cs.storage.pages import check, page, request_key, session_key

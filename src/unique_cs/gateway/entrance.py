@@ -11,11 +11,11 @@ from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import Actor, Named
 from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import Principal, may_see
+from unique_cs.domain.stored import Stored
 from unique_cs.errors import Code, Replaced, UniqueCsError
 from unique_cs.gateway.connection import LOW_WATER, Connection, Subscription
 from unique_cs.gateway.context import Context
 from unique_cs.gateway.hub import closing
-from unique_cs.ports import Stored
 from unique_cs.protocol import close, frames
 from unique_cs.protocol.frames import Connect, Connected, CursorView, Head, Resync, Signal, Since
 from unique_cs.protocol.session import Session

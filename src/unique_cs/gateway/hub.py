@@ -12,8 +12,9 @@ from unique_cs.gateway.connection import Connection, Subscription
 from unique_cs.gateway.desk import Desk
 from unique_cs.gateway.link import Wire
 from unique_cs.gateway.wheel import Wheel
-from unique_cs.ports import Clock, Ended, Entry, Notice, Peers, Signalled
+from unique_cs.ports import Clock, Entry, Peers
 from unique_cs.protocol import close, frames
+from unique_cs.protocol.notices import Ended, Notice, Signalled
 from unique_cs.telemetry import metrics
 
 

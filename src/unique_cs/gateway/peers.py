@@ -2,8 +2,8 @@
 
 from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.context import Context
-from unique_cs.ports import Changed, Ended, Incidents, Notice, Resumed, Signalled
 from unique_cs.protocol import close
+from unique_cs.protocol.notices import Changed, Ended, Incidents, Notice, Resumed, Signalled
 
 
 def heard(context: Context, notice: Notice) -> None:

@@ -7,11 +7,11 @@ from unique_cs.actions import messages
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.ids import parse
 from unique_cs.domain.repeat import same_message
+from unique_cs.domain.stored import Answer
 from unique_cs.errors import Code, OutcomeUnknown, Replaced, StorageUnavailable, UniqueCsError
 from unique_cs.errors import invalid as invalid_error
 from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.context import Context
-from unique_cs.ports import Answer
 from unique_cs.protocol import frames
 from unique_cs.protocol.frames import ErrorFrame, InvalidSend, Send
 from unique_cs.protocol.session import Session, Verdict

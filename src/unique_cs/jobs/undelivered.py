@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from unique_cs.domain.events import MESSAGE_CREATED
-from unique_cs.ports import Clock, Contacts, Stored, Timeline
+from unique_cs.domain.stored import Stored
+from unique_cs.ports import Clock, Contacts, Timeline
 
 MOST: Final = 1_000
 """Conversations that are looked into in one round: more are not counted."""

@@ -10,7 +10,8 @@ from msgspec.structs import astuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from unique_cs.domain.ids import parse
-from unique_cs.ports import ArchivedEvent, Contact, ConversationQuery, ConversationRow, Stored
+from unique_cs.domain.people import Contact
+from unique_cs.domain.stored import ArchivedEvent, ConversationQuery, ConversationRow, Stored
 from unique_cs.storage.event_rows import EventRows
 from unique_cs.storage.schema import contacts as contacts_table
 from unique_cs.storage.schema import conversations as conversations_table

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from unique_cs.domain.people import Contact
+from unique_cs.domain.stored import ArchivedEvent, ConversationQuery, ConversationRow, Stored
 from unique_cs.errors import Code, UniqueCsError
-from unique_cs.ports import ArchivedEvent, Contact, ConversationQuery, ConversationRow, Stored
 
 
 class MemoryArchive:

@@ -6,7 +6,8 @@ from msgspec import Struct
 from unique_cs.domain.body import text_of
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import MESSAGE_CREATED
-from unique_cs.ports import ArchivedEvent, ConversationRow, Stored, Timeline
+from unique_cs.domain.stored import ArchivedEvent, ConversationRow, Stored
+from unique_cs.ports import Timeline
 from unique_cs.storage import rows
 
 

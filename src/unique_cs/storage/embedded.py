@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from unique_cs.domain.flow import MakeBuckets, own_buckets
-from unique_cs.ports import Archive, Clock, Entry, Notice, Peers, Waiting
+from unique_cs.domain.stored import Waiting
+from unique_cs.ports import Archive, Clock, Entry, Peers
+from unique_cs.protocol.notices import Notice
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.hot_source import HotSource
 from unique_cs.storage.installation import IdSource, secret_of

@@ -3,8 +3,10 @@
 import asyncio
 
 from unique_cs.domain.events import MESSAGE_CREATED
+from unique_cs.domain.people import Contact
+from unique_cs.domain.stored import ArchivedEvent, ConversationRow
 from unique_cs.errors import Code, UniqueCsError
-from unique_cs.ports import ArchivedEvent, Contact, Contacts, ConversationRow
+from unique_cs.ports import Contacts
 from unique_cs.storage import keys, rows
 from unique_cs.storage.archiving import archived_event, conversation_row, message_before
 from unique_cs.storage.hot import Hot

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, delete, func, select, tuple_, update
 
 from unique_cs.domain.alarms import Alarm
 from unique_cs.domain.outbox import OLDEST_MS, PARKED_MS, Delivery, delivery
-from unique_cs.ports import ArchivedEvent
+from unique_cs.domain.stored import ArchivedEvent
 from unique_cs.storage.schema import conversations, installation, outbox
 from unique_cs.storage.sql import BulkInsert, Database
 from unique_cs.storage.stores import put_fact

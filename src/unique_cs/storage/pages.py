@@ -5,8 +5,9 @@ from hashlib import blake2b
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.permission import Principal
+from unique_cs.domain.stored import Stored
 from unique_cs.errors import Code, UniqueCsError
-from unique_cs.ports import Archive, Stored
+from unique_cs.ports import Archive
 from unique_cs.protocol.session import Session, Verdict
 from unique_cs.storage import rows
 

@@ -4,7 +4,7 @@ import msgspec
 
 from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Cursor
-from unique_cs.ports import Contact
+from unique_cs.domain.people import Contact
 from unique_cs.storage import keys, rows
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot

@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from unique_cs.ports import Agent, Inbox, Login
+from unique_cs.domain.people import Agent, Inbox, Login
 from unique_cs.storage.schema import agents as agents_table
 from unique_cs.storage.schema import inboxes as inboxes_table
 from unique_cs.storage.schema import installation as installation_table

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from unique_cs.ports import Agent, Inbox, Login
+from unique_cs.domain.people import Agent, Inbox, Login
 
 
 class MemoryRecords:

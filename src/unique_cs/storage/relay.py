@@ -8,8 +8,10 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
+from unique_cs.domain.people import Contact
+from unique_cs.domain.stored import ArchivedEvent, ConversationRow
 from unique_cs.errors import OutcomeUnknown, UniqueCsError
-from unique_cs.ports import Archive, ArchivedEvent, Contact, ConversationRow
+from unique_cs.ports import Archive
 from unique_cs.telemetry import log, metrics
 
 RETRY_S = 1.0

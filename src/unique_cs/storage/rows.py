@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import Named
-from unique_cs.ports import Answer, Stored
+from unique_cs.domain.stored import Answer, Stored
 
 _event_head: Final = Layout(">B16sQ")
 _answer: Final = Layout(">QQ")

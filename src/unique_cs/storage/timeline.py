@@ -14,9 +14,11 @@ import msgspec
 from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Draft
 from unique_cs.domain.events import MESSAGE_CREATED, Actor, Event, Named, visibility
+from unique_cs.domain.people import Contact
 from unique_cs.domain.permission import Principal
+from unique_cs.domain.stored import Answer, Stored
 from unique_cs.errors import Code, Replaced, StorageUnavailable, UniqueCsError
-from unique_cs.ports import Answer, Archive, Clock, Contact, Entry, Stored
+from unique_cs.ports import Archive, Clock, Entry
 from unique_cs.protocol.session import Session
 from unique_cs.storage import keys, rows
 from unique_cs.storage.group import GroupCommit

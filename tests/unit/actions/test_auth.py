@@ -13,9 +13,10 @@ from unique_cs.actions.auth import CACHED_S, Auth
 from unique_cs.actions.passwords import Passwords, hash_password
 from unique_cs.actions.tokens import ContactTokens, hash_of
 from unique_cs.domain.events import Actor
+from unique_cs.domain.people import Agent, Contact, Inbox, Login
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError
-from unique_cs.ports import Agent, Contact, Contacts, Inbox, Login
+from unique_cs.ports import Contacts
 from unique_cs.storage.records_memory import MemoryRecords
 
 DAY = 86_400_000

@@ -21,10 +21,12 @@ from unique_cs.api.app import create_api
 from unique_cs.api.deps import Deps
 from unique_cs.api.edge import App
 from unique_cs.domain.body import TextBody
+from unique_cs.domain.people import Agent, Inbox
 from unique_cs.domain.permission import Principal
+from unique_cs.domain.stored import Stored
 from unique_cs.gateway.limits import Limits
 from unique_cs.node import Node
-from unique_cs.ports import Agent, Archive, Inbox, Records, Stored
+from unique_cs.ports import Archive, Records
 from unique_cs.storage.archive_memory import MemoryArchive
 from unique_cs.storage.embedded import Embedded
 from unique_cs.storage.hot_memory import MemoryHot

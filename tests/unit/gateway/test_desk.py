@@ -10,7 +10,7 @@ from unique_cs.domain.alarms import Alarm
 from unique_cs.domain.events import Named
 from unique_cs.gateway import desk
 from unique_cs.gateway.peers import heard
-from unique_cs.ports import Incidents
+from unique_cs.protocol.notices import Incidents
 from unique_cs.telemetry import metrics
 
 

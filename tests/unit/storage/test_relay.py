@@ -12,8 +12,9 @@ from tests.support.node import turns
 from tests.support.tiers import BOB, Tiers
 from unique_cs.actions import conversations
 from unique_cs.domain.events import Named
+from unique_cs.domain.people import Contact
+from unique_cs.domain.stored import ArchivedEvent, ConversationRow
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
-from unique_cs.ports import ArchivedEvent, Contact, ConversationRow
 from unique_cs.storage.hot_source import HotSource
 from unique_cs.storage.relay import Relay
 from unique_cs.telemetry import metrics

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from unique_cs.domain.people import Agent, Inbox
 from unique_cs.errors import SettingsError
-from unique_cs.ports import Agent, Inbox
 from unique_cs.storage import keys, stores
 from unique_cs.storage.hot_memory import MemoryHot
 from unique_cs.storage.records import SqlRecords
