@@ -112,6 +112,28 @@ async def test_the_session_goes_on_elsewhere(pair: list[ClusterNode]) -> None:
     assert stranger.id != session.id
 
 
+async def test_a_repeat_is_answered_in_the_place_of_its_event(
+    pair: list[ClusterNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node that answers has yet to follow the log: whoever listens there has not seen the event."""
+    here, there = pair
+    session = await here.session()
+    opened = await here.send(session, 1, "hello")
+    assert opened.conversation is not None
+    found = await there.timeline.conversation(opened.conversation.id)
+    assert found is not None
+    with monkeypatch.context() as behind:
+        behind.setattr(there.timeline, "take", lambda records: None)
+        await here.send(session, 2, "more", opened.conversation)
+        again, _ = await there.timeline.open_session(ANN, session.id, None, 0)
+        seen: list[int] = []
+        answering = asyncio.ensure_future(there.timeline.answer(again, 2))
+        answering.add_done_callback(lambda _: seen.append(found.durable))
+        await there.timeline.answer(again, 1)
+    assert (await answering).seq == 3
+    assert seen == [3]
+
+
 async def test_refusals_use_numbers_up(pair: list[ClusterNode]) -> None:
     here, there = pair
     session = await here.session()

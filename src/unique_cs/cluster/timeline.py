@@ -255,6 +255,8 @@ class ClusterTimeline:
         if raw[:1] == b"\0":
             return rows.read_answer(raw)
         conversation, seq, place = (int(each) for each in raw.split(b":"))
+        # Whoever asks is shown the events of this node's log: the answer must not be ahead of its event.
+        await self._memory.follow_to(place)
         return await self._placed(conversation, seq, place)
 
     async def _placed(self, conversation: int, seq: int, place: int) -> Answer:
