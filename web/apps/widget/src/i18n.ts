@@ -1,7 +1,4 @@
-import type en from './texts/en';
-
-export type TextKey = keyof typeof en;
-export type Texts = Readonly<Record<TextKey, string>>;
+import type { TextKey, Texts } from './texts/en';
 
 export interface Words {
   readonly locale: string;

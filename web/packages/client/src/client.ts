@@ -1,9 +1,10 @@
+import type { Transport } from './channel';
 import type { Actor, Body, ConversationHead, Position, Visit } from './frames';
 import { Heads } from './heads';
 import { Leader, type Emit } from './leader';
 import { IndexedDbStore, MemoryStore, STORE_TIMEOUT, within, type Saved, type SessionStore } from './store';
 import { WebTabs, type Request, type TabMessage, type Tabs } from './tabs';
-import { anyRoad, type Transport } from './transport';
+import { anyRoad } from './transport';
 import type { ClientEvents, ClientOptions, EventName, Listener, LocalMessage, Messaging, SendOptions, Status } from './types';
 
 /** A leader that does not answer for so long is frozen. */

@@ -1,8 +1,8 @@
+import type { Channel, TransportHandlers } from './channel';
 import { CLOSE } from './close';
 import type { ClientFrame, ConnectedFrame, ServerFrame } from './frames';
 import { Places } from './places';
 import { apiBase } from './rest';
-import type { Channel, TransportHandlers } from './transport';
 
 type ConnectFrame = Extract<ClientFrame, { type: 'connect' }>;
 

@@ -1,10 +1,10 @@
+import type { Channel, Transport } from './channel';
 import type { Effects } from './effects';
 import type { ClientFrame, Position } from './frames';
 import { Api, Unauthorized, apiBase } from './rest';
 import { Session } from './session';
 import { NotHolder, STORE_TIMEOUT, within, type Change, type Saved, type SessionStore } from './store';
 import type { Request } from './tabs';
-import type { Channel, Transport } from './transport';
 import type { ClientEvents, ClientOptions, EventName, LocalMessage } from './types';
 
 const PAGE_SIZE = 200;

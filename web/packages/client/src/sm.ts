@@ -1,7 +1,7 @@
+import type { Transport } from './channel';
 import { CLOSE } from './close';
 import type { ServerFrame } from './frames';
 import type { Records } from './sm-records';
-import type { Transport } from './transport';
 
 const SUBPROTOCOL = 'unique-cs.v1+sm';
 

@@ -3,7 +3,7 @@ import { Client, type Platform } from '../src/client';
 import type { ClientFrame, ServerFrame } from '../src/frames';
 import { IndexedDbStore } from '../src/store';
 import type { TabMessage, Tabs } from '../src/tabs';
-import type { TransportHandlers } from '../src/transport';
+import type { TransportHandlers } from '../src/channel';
 import type { ClientEvents, EventName } from '../src/types';
 import { connected, head } from './world';
 

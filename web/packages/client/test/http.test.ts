@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ClientFrame, ServerFrame } from '../src/frames';
 import { Places } from '../src/places';
-import type { Channel } from '../src/transport';
+import type { Channel } from '../src/channel';
 import { connected, head, message, sent } from './world';
 
 const CONNECT: ClientFrame = { type: 'connect', token: 'T', c: 1, acked: 0, since: {}, client: { name: 'test', version: '1' } };

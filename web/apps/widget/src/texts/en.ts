@@ -1,4 +1,4 @@
-export default {
+const en = {
   title: 'Chat with us',
   chat: 'Chat',
   subtitle: 'Ask away. We answer right here.',
@@ -47,3 +47,8 @@ export default {
   rated: 'Your rating: {score} of 5',
   unsupported: 'This message cannot be shown here.',
 };
+
+export type TextKey = keyof typeof en;
+export type Texts = Readonly<Record<TextKey, string>>;
+
+export default en;

@@ -1,4 +1,4 @@
-import type { Texts } from '../i18n';
+import type { Texts } from './en';
 
 export default {
   title: '在线客服',

@@ -1,7 +1,8 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { TextKey, Words } from '../i18n';
+import type { Words } from '../i18n';
 import type { Panel } from '../panel';
+import type { TextKey } from '../texts/en';
 
 /** A first connection that takes longer than this is worth a word. */
 const PATIENCE = 1_000;

@@ -1,17 +1,7 @@
 import type { Body } from '@unique-cs/client';
-import { linkify } from '@unique-cs/design';
 import type { ComponentType, JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { Words } from '../i18n';
-import type { Panel } from '../panel';
-
-export interface BodyProps<K extends Body['kind'] = Body['kind']> {
-  body: Extract<Body, { kind: K }>;
-  panel: Panel;
-  words: Words;
-  /** Whether buttons in it still work. */
-  active: boolean;
-}
+import { Text, type BodyProps } from './text';
 
 /** Bodies that are their own frame. */
 export function bare(body: Body): boolean {
@@ -33,21 +23,3 @@ function Rich(props: BodyProps): JSX.Element {
 }
 
 let loaded: { RichBody: ComponentType<BodyProps> } | undefined;
-
-export function Text({ text }: { text: string }): JSX.Element {
-  return (
-    <>
-      {linkify(text).map((segment, index) =>
-        segment.kind === 'text' ? segment.text : <Link key={index} href={segment.href}>{segment.text}</Link>,
-      )}
-    </>
-  );
-}
-
-export function Link({ href, children, class: name }: { href: string; children: JSX.Element | string; class?: string }): JSX.Element {
-  return (
-    <a href={href} class={name} target="_blank" rel="noopener noreferrer nofollow">
-      {children}
-    </a>
-  );
-}

@@ -1,7 +1,8 @@
 import type { MessageItem } from '@unique-cs/client';
 import type { JSX } from 'preact';
-import type { TextKey, Words } from '../i18n';
+import type { Words } from '../i18n';
 import type { Panel } from '../panel';
+import type { TextKey } from '../texts/en';
 import { BodyView, bare } from './body';
 import { MARKS, Person } from './icons';
 

@@ -3,9 +3,9 @@ import { safeUrl } from '@unique-cs/design';
 import type { JSX } from 'preact';
 import type { Words } from '../i18n';
 import type { Panel } from '../panel';
-import { Link, Text, type BodyProps } from './body';
 import { Icon } from './icons';
 import styles from './rich.css?inline';
+import { Link, Text, type BodyProps } from './text';
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(styles);
