@@ -235,6 +235,16 @@ describe.skipIf(missing)('the console in a browser', { timeout: 30_000 }, () => 
     expect(sent().map((frame) => frame.body)).toEqual([{ kind: 'text', text: 'later' }]);
   });
 
+  it('shows an address as the visitor has it, also where a percent sign stands alone', async () => {
+    await start((all) => {
+      const visit = all.conversations[0]?.contact.visit;
+      if (visit) Object.assign(visit, { url: 'https://shop.example.com/sale?off=50%', referrer: 'https://shop.example.com/%E9%9E%8B' });
+    });
+    await open('5000');
+    await page.waitForSelector('aside >> text="/sale?off=50%"');
+    await page.waitForSelector('aside >> text="/鞋"');
+  });
+
   async function settings(): Promise<void> {
     await page.evaluate(() => (location.hash = '#/settings'));
     await page.waitForSelector('section >> text=Appearance');

@@ -83,7 +83,16 @@ function Fact({ label, children }: { label: string; children: ReactNode }) {
 
 function shortAddress(url: string): string {
   const { host, pathname, search } = new URL(url);
-  return pathname === '/' && !search ? host : decodeURIComponent(pathname + search);
+  return pathname === '/' && !search ? host : decoded(pathname + search);
+}
+
+/** A percent sign may stand for itself: visitors bring any address. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }
 
 function Address({ url, title }: { url: string; title?: string | null | undefined }) {
