@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -23,13 +24,14 @@ from unique_cs.api.app import create_api
 from unique_cs.api.cors import Cors
 from unique_cs.api.deps import Deps
 from unique_cs.config import PREFIX, Settings
-from unique_cs.domain.flow import Buckets
+from unique_cs.domain.flow import AddressBuckets, Buckets
 from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.errors import Code, StorageUnavailable, UniqueCsError
 from unique_cs.gateway.door import Accept, Admit, Upgrades
 from unique_cs.gateway.echo import admit_echo
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
+from unique_cs.gateway.sending import admit_request
 from unique_cs.gateway.server import HttpServer
 from unique_cs.gateway.transports import mqtt_endpoint
 from unique_cs.gateway.transports.http_stream import HttpStream
@@ -89,6 +91,8 @@ class App:
         self._watching = Watching(settings, database, node)
         self._listeners = listeners
         self._files = allow_files()
+        self._requests = self._make_requests()
+        self._deps = self._make_deps()
         self._server = self._make_server()
         self._share_records()
         self.broken = node.broken
@@ -118,7 +122,7 @@ class App:
             inbox_key=settings.inbox_key,
         )
         await app._server.start()
-        await listeners.start(app._gateway, app._mqtt, app._proxies, app._deps())
+        await listeners.start(app._gateway, app._mqtt, app._proxies, app._deps)
         await plugins.start(app._gateway)
         app._start_jobs()
         _warn_of_files(settings)
@@ -160,7 +164,7 @@ class App:
             routes |= {"/ws/echo": admit_echo, "/": admit_echo}
         allowed = AllowedOrigins(_names(settings.allowed_origins), self._inbox_origins)
         return HttpServer(
-            Cors(self._with_fallback(create_api(self._deps())), allowed),
+            Cors(self._with_fallback(create_api(self._deps)), allowed),
             self._listeners.http,
             Upgrades(routes, OriginPolicy(allowed, self._proxies), self._proxies),
             trusted_proxies=_names(settings.trusted_proxies),
@@ -186,7 +190,7 @@ class App:
 
     def _with_fallback(self, api: ASGIApp) -> ASGIApp:
         """The API, with the HTTP fallback of the wire beside it."""
-        stream = HttpStream(self._gateway, self._auth.authenticate)
+        stream = HttpStream(self._gateway, self._auth.authenticate, self._requests)
 
         async def serve_either(scope: Any, receive: Any, send: Any) -> None:
             fallback = scope["type"] == "http" and stream.takes(scope["path"])
@@ -201,7 +205,7 @@ class App:
             return Refusal(status, "Too many connections, come back later.", retry_after=seconds)
         return self._subprotocols.accept(self._gateway, request, address)
 
-    def _deps(self) -> Deps:
+    def _make_deps(self) -> Deps:
         settings, node = self._settings, self._node
         contact_ports = ContactPorts(
             self._records,
@@ -230,18 +234,18 @@ class App:
                 ("gateway", self._check_gateway),
             ],
             metrics_token=settings.metrics_token,
-            admit_sender=self._gateway.pressure.admit_sender,
+            admit_sender=partial(admit_request, self._gateway),
             admit_visitor=self._gateway.pressure.admit_connect,
             max_body=settings.max_frame,
             max_text=settings.max_text,
-            requests=self._requests(),
+            requests=self._requests,
         )
 
-    def _requests(self) -> Buckets | None:
+    def _make_requests(self) -> Buckets | None:
+        if not self._settings.rate_limits:
+            return None
         rate = self._settings.requests_per_ip
-        return (
-            self._node.tiers.make_buckets("request", rate, 2 * rate) if self._settings.rate_limits else None
-        )
+        return AddressBuckets(self._node.tiers.make_buckets("request", rate, 2 * rate))
 
     async def _check_hot(self) -> None:
         self._node.tiers.admit()

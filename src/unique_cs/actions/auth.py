@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from unique_cs.actions.passwords import Passwords
 from unique_cs.actions.tokens import AGENT_PREFIX, ContactTokens, hash_of, new_agent_token
 from unique_cs.domain.events import Actor
-from unique_cs.domain.flow import MakeBuckets, own_buckets
+from unique_cs.domain.flow import MakeBuckets, network_of, own_buckets
 from unique_cs.domain.people import Agent, Login
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError, not_found
@@ -89,18 +89,17 @@ class Auth:
         return found
 
     async def _matching(self, email: str, password: str, ip: str) -> Agent | None:
-        self._admit(f"ip:{ip}", f"email:{email.casefold()}")
+        self._admit(f"ip:{network_of(ip)}")
+        # Who is turned away already must not use up what there is for the rightful owner of the e-mail.
+        self._admit(f"email:{email.casefold()}")
         agent = self._records.agent_by_email(email)
         matches = await self._passwords.check(password, agent.password if agent else None)
         # The password may have been changed while the thread was at work: then the old one matched.
         now = self._records.agent_by_email(email)
         return now if matches and agent and now and now.password == agent.password else None
 
-    def _admit(self, *keys: str) -> None:
-        if not self._attempts:
-            return
-        now = self._clock.monotonic()
-        wait_ms = max(self._attempts.take(key, now) for key in keys)
+    def _admit(self, key: str) -> None:
+        wait_ms = self._attempts.take(key, self._clock.monotonic()) if self._attempts else 0
         if wait_ms:
             raise UniqueCsError(Code.RATE_LIMITED, "too many login attempts", retry_after_ms=wait_ms)
 

@@ -31,7 +31,7 @@ class Connections(Protocol):
     def close_logins(self, logins: Collection[int]) -> None: ...
 
 
-def _let_in(*_: Principal) -> None:
+def _let_in(*_: object) -> None:
     """There is no load."""
 
 
@@ -40,8 +40,9 @@ class Deps(Struct, frozen=True):
 
     `caught_up` waits until what is durable now can be found in the archive, at most so many seconds.
     `metrics` gives the page of Prometheus, to whoever has `metrics_token` too; empty: no such token.
-    `requests` has a bucket for each address; None is no limit. `admit_sender` and `admit_visitor` raise
-    `overloaded` where a message of this actor, or a visitor, is not taken now.
+    `requests` has a bucket for each address; None is no limit. `admit_sender` gets an actor, its address and
+    an inbox; it raises `overloaded` or `rate_limited` where its message is not taken now, as `admit_visitor`
+    does where a visitor is not.
     """
 
     timeline: Timeline
@@ -60,7 +61,7 @@ class Deps(Struct, frozen=True):
     max_body: int = 65_536
     max_text: int = 8_000
     requests: Buckets | None = None
-    admit_sender: Callable[[Principal], None] = _let_in
+    admit_sender: Callable[[Principal, str, int], None] = _let_in
     admit_visitor: Callable[[], None] = _let_in
     assets: Path = ASSETS
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from unique_cs.actions import access
 from unique_cs.actions import messages as use_cases
-from unique_cs.api.deps import AnyRequest, Asking, Injected, Sent, strict
+from unique_cs.api.deps import AnyRequest, Asking, Injected, Sent, address, strict
 from unique_cs.api.views import EventPage, EventView, frame_for
 from unique_cs.domain.body import Body, CustomBody, TypedBody
 from unique_cs.domain.conversation import Conversation
@@ -131,7 +131,7 @@ async def send_message(
         body = (await request.json())["body"]
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
     use_cases.check_body(principal, body, message.private, deps.max_text)
-    deps.admit_sender(principal)
+    deps.admit_sender(principal, address(request), conversation.inbox)
     stored = await use_cases.post_message(
         deps.timeline, principal, conversation, body, message.private, idempotency_key
     )

@@ -80,6 +80,8 @@ class Pool:
 
     def make(self, name: str, rate: float, burst: float) -> Buckets:
         """The buckets of a purpose (`flow.MakeBuckets`): `rate` a second over all nodes."""
+        if name in self._made:
+            raise ValueError(f"there are buckets of the name {name} already")
         made = self._made[name] = SharedBuckets(rate, burst)
         return made
 

@@ -1,7 +1,12 @@
 """Flow control: token buckets."""
 
 from collections.abc import Callable, Hashable
-from typing import Protocol
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network
+from typing import Final, Protocol
+
+NETWORK_BITS: Final = 64
+"""Bits of an IPv6 address that tell households apart: of the others each has all (RFC 6177)."""
 
 
 class TokenBucket:
@@ -49,6 +54,28 @@ class Buckets(Protocol):
 
     def take(self, key: str, now: float) -> int:
         """As `TokenBucket.take`, for the bucket of `key`."""
+
+
+class AddressBuckets:
+    """Buckets for IP addresses; those of one network share one."""
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+
+    def take(self, key: str, now: float) -> int:
+        """As `Buckets.take`, for the network of the address `key`."""
+        return self._buckets.take(network_of(key), now)
+
+
+@lru_cache(4_096)
+def network_of(address: str) -> str:
+    """Whom an IP address belongs to: the address itself, or the network of an IPv6 address."""
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    mapped = found.ipv4_mapped
+    return str(IPv6Network((int(found), NETWORK_BITS), strict=False)) if mapped is None else str(mapped)
 
 
 MakeBuckets = Callable[[str, float, float], Buckets]

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from unique_cs.domain.conversation import Conversation
-from unique_cs.domain.flow import TokenBucket
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, OutcomeUnknown, Replaced, UniqueCsError
 from unique_cs.gateway.limits import Limits
@@ -19,7 +18,8 @@ from unique_cs.protocol.session import Session
 from unique_cs.telemetry import log, metrics
 
 MAX_HELD: Final = 1_024
-"""Frames held back while another one is being worked on; beyond that the transport is not read."""
+"""Frames held back while another one is being worked on; beyond that, and beyond as many bytes as may wait to
+be sent, the transport is not read."""
 
 LOW_WATER: Final = 65_536
 """Bytes that a replay writes at once; then it waits until the client has read them."""
@@ -91,12 +91,12 @@ class Connection(Timed):
         "drained",
         "gateway",
         "held",
+        "held_size",
         "link",
         "out",
         "paused",
         "seen",
         "session",
-        "signals",
         "subscriptions",
         "wire",
         "work",
@@ -113,9 +113,9 @@ class Connection(Timed):
         self.subscriptions: tuple[Subscription, ...] = ()
         self.out: list[bytes] | None = None
         self.held: deque[bytes] | None = None
+        self.held_size = 0
         self.work: asyncio.Task[None] | None = None
         self.drained: asyncio.Future[None] | None = None
-        self.signals: TokenBucket | None = None
         self.closed = self.paused = False
         self.seen = gateway.wheel.tick
         gateway.opened(self)
@@ -139,7 +139,8 @@ class Connection(Timed):
             self._handle(payload)
             return
         self.held.append(payload)
-        if len(self.held) >= MAX_HELD and not self.paused:
+        self.held_size += len(payload)
+        if len(self.held) >= MAX_HELD or self.held_size > self.gateway.limits.max_queue:
             self.paused = True
             self.link.pause_reading()
 
@@ -181,7 +182,9 @@ class Connection(Timed):
         """Work through what was held back, up to the next frame that takes time."""
         held, self.held, self.work = self.held or deque(), None, None
         while held and not self.closed:
-            if self._handle(held.popleft()):
+            payload = held.popleft()
+            self.held_size -= len(payload)
+            if self._handle(payload):
                 self.held = held
                 return
         if self.paused:

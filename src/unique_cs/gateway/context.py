@@ -4,7 +4,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from unique_cs.domain.flow import KeyedBuckets, MakeBuckets, own_buckets
+from unique_cs.domain.flow import AddressBuckets, KeyedBuckets, MakeBuckets, own_buckets
 from unique_cs.domain.permission import Principal
 from unique_cs.gateway.hub import Hub
 from unique_cs.gateway.limits import Limits
@@ -41,8 +41,10 @@ class Context:
         self.pressure = Pressure(limits, self.hub.queued, rng)
         # A session is on one node at a time; it keeps its bucket when it comes back.
         self.sends_by_session = KeyedBuckets(limits.sends_per_second, 5 * limits.sends_per_second)
+        # Of contacts, who may have any number of sessions, and of agents' sessions.
+        self.signals = KeyedBuckets(limits.signals_per_second, 5 * limits.signals_per_second)
         self.sends_by_contact = make_buckets(
             "contact", limits.sends_per_contact, 5 * limits.sends_per_contact
         )
-        self.sends_by_ip = make_buckets("ip", limits.sends_per_ip, 2 * limits.sends_per_ip)
+        self.sends_by_ip = AddressBuckets(make_buckets("ip", limits.sends_per_ip, 2 * limits.sends_per_ip))
         self.sends_by_inbox = make_buckets("inbox", limits.sends_per_inbox, 2 * limits.sends_per_inbox)

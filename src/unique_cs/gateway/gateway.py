@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from unique_cs.domain.conversation import Conversation
-from unique_cs.domain.flow import MakeBuckets, TokenBucket, own_buckets
+from unique_cs.domain.flow import AddressBuckets, MakeBuckets, TokenBucket, own_buckets
 from unique_cs.domain.pressure import Crowd, Kind
 from unique_cs.gateway import entrance, sending, signals
 from unique_cs.gateway.connection import Connection
@@ -44,7 +44,7 @@ class Gateway(Context):
         self.goodbye_ticks = self.wheel.ticks(2_000)
         self._handshakes = TokenBucket(limits.handshakes_per_second, limits.handshakes_per_second)
         per_ip = limits.handshakes_per_ip
-        self._handshakes_by_ip = make_buckets("handshake", per_ip, 2 * per_ip)
+        self._handshakes_by_ip = AddressBuckets(make_buckets("handshake", per_ip, 2 * per_ip))
         self._tasks: set[asyncio.Task[None]] = set()
         self._transports = 0
         self._empty = asyncio.Event()

@@ -29,7 +29,7 @@ class Link(Protocol):
         """Ask a silent client for a sign of life, where the transport can and the client may need it."""
 
     def pause_reading(self) -> None:
-        """Read nothing until `resume_reading`."""
+        """Read nothing until `resume_reading`; may be called again meanwhile."""
 
     def resume_reading(self) -> None:
         """Read again."""

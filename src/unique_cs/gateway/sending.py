@@ -6,6 +6,7 @@ from typing import Any
 from unique_cs.actions import messages
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.ids import parse
+from unique_cs.domain.permission import Principal
 from unique_cs.domain.repeat import same_message
 from unique_cs.domain.stored import Answer
 from unique_cs.errors import Code, OutcomeUnknown, Replaced, StorageUnavailable, UniqueCsError
@@ -75,7 +76,7 @@ def _take(
         messages.check_body(session.principal, frame.body, frame.private, context.limits.max_text)
         if not conversation.seq:
             context.pressure.admit_conversation()
-        _admit_to_inbox(context, session, conversation)
+        _admit_to_inbox(context, session.principal, conversation.inbox)
         messages.send(context.timeline, session, conversation, frame.n, frame.body, frame.private, connection)
     except UniqueCsError as error:
         _refuse(context, connection, frame.n, error)
@@ -110,6 +111,20 @@ def invalid(context: Context, connection: Connection, frame: InvalidSend) -> Wor
     return _not_taken(context, connection, frame, verdict)
 
 
+def admit_request(context: Context, principal: Principal, address: str, inbox: int) -> None:
+    """Count a message that comes without a connection, as one that comes on a session of its own.
+
+    Raises `overloaded` and `rate_limited`.
+    """
+    context.pressure.admit_sender(principal)
+    if not context.limits.rates:
+        return
+    wait = _wait(context, principal, address)
+    if wait:
+        raise _too_many(wait)
+    _admit_to_inbox(context, principal, inbox)
+
+
 def _held_off(context: Context, connection: Connection, session: Session, n: int) -> bool:
     try:
         context.pressure.admit_sender(session.principal)
@@ -118,18 +133,23 @@ def _held_off(context: Context, connection: Connection, session: Session, n: int
         return True
     now = context.clock.monotonic()
     wait = context.sends_by_session.take(session.key, now)
-    if not wait and session.principal.is_contact:
-        wait = context.sends_by_contact.take(str(session.principal.id), now)
-    wait = wait or context.sends_by_ip.take(connection.address, now)
+    wait = wait or _wait(context, session.principal, connection.address)
     if wait:
         _refuse(context, connection, n, _too_many(wait))
     return wait > 0
 
 
-def _admit_to_inbox(context: Context, session: Session, conversation: Conversation) -> None:
+def _wait(context: Context, principal: Principal, address: str) -> int:
+    """The milliseconds for which a contact or an address has to wait; 0: it sends now."""
+    now = context.clock.monotonic()
+    wait = context.sends_by_contact.take(str(principal.id), now) if principal.is_contact else 0
+    return wait or context.sends_by_ip.take(address, now)
+
+
+def _admit_to_inbox(context: Context, principal: Principal, inbox: int) -> None:
     """An inbox that is flooded takes less from contacts; agents' replies pass."""
-    if context.limits.rates and session.principal.is_contact:
-        wait = context.sends_by_inbox.take(str(conversation.inbox), context.clock.monotonic())
+    if context.limits.rates and principal.is_contact:
+        wait = context.sends_by_inbox.take(str(inbox), context.clock.monotonic())
         if wait:
             raise _too_many(wait)
 

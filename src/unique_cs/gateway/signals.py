@@ -5,7 +5,6 @@ from typing import Any
 
 from unique_cs.actions import access
 from unique_cs.domain.conversation import Conversation, Cursor
-from unique_cs.domain.flow import TokenBucket
 from unique_cs.domain.ids import parse
 from unique_cs.domain.permission import Principal
 from unique_cs.domain.pressure import Kind
@@ -26,10 +25,10 @@ def _may_signal(context: Context, connection: Connection) -> bool:
     """Signals over the rate are dropped: they are ephemeral, and cursors only grow."""
     if not context.limits.rates:
         return True
-    if connection.signals is None:
-        rate = context.limits.signals_per_second
-        connection.signals = TokenBucket(rate, 5 * rate)
-    return connection.signals.take(context.clock.monotonic()) == 0
+    session = connection.session
+    assert session is not None
+    key = session.principal.id if session.principal.is_contact else session.key
+    return context.signals.take(key, context.clock.monotonic()) == 0
 
 
 async def _conversation(context: Context, connection: Connection, wire_id: str) -> Conversation:

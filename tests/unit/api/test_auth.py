@@ -123,6 +123,20 @@ async def test_login_attempts_are_limited_by_address_and_by_e_mail() -> None:
         )
 
 
+async def test_who_is_turned_away_uses_up_nobodys_attempts() -> None:
+    """A stranger who tries on and on from one address does not keep the e-mail's owner out."""
+    async with opened(logins_per_minute=2) as harness:
+        stranger, owner = harness.caller(address="2001:db8::1"), harness.caller(address="192.0.2.1")
+        wrong = {"email": "nobody@x.example", "password": "x"}
+        for _ in range(2):
+            assert (await stranger.post("auth/login", wrong)).status_code == 401
+        neighbour = harness.caller(address="2001:db8::2")
+        for _ in range(5):
+            answer = await neighbour.post("auth/login", {"email": OWNER.email, "password": "x"})
+            assert is_problem(answer, 429, "rate_limited")
+        assert (await owner.post("auth/login", {"email": OWNER.email, "password": PASSWORD})).is_success
+
+
 async def test_agents_and_inboxes_are_for_agents(harness: Harness) -> None:
     owner, contact = await harness.agent(), await harness.contact()
     assert [each["name"] for each in (await owner.ok("GET", "agents"))["agents"]] == ["Olga", "Mei"]

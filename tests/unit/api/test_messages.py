@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.api.harness import Caller, Harness, is_problem, opened
+from tests.unit.api.harness import INBOX, Caller, Harness, is_problem, opened
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError
 
@@ -239,7 +239,8 @@ async def test_under_load_a_message_is_refused_before_it_is_taken() -> None:
     """`overloaded` with a time to come back; afterwards the same request is taken."""
     busy = True
 
-    def admit(principal: Principal) -> None:
+    def admit(principal: Principal, address: str, inbox: int) -> None:
+        assert (address, inbox) == ("127.0.0.1", INBOX.id)
         if busy and principal.is_contact:
             raise UniqueCsError(Code.OVERLOADED, "busy", retry_after_ms=1_500)
 

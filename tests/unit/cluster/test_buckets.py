@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from tests.support.clocks import OwnClock
 from tests.support.redis import RedisServer
 from unique_cs.cluster.buckets import Pool
@@ -76,3 +78,11 @@ async def test_a_node_alone_keeps_to_the_rate(own_shard: Shard, own_redis: Redis
         own_redis.kill()
         taken = await take_all(many, "10.0.0.1", 1)
     assert BURST <= taken <= BURST + RATE + 1
+
+
+async def test_a_name_has_one_set_of_buckets(shard: Shard) -> None:
+    """A second one would take the first one's place with the other nodes, which would never hear of it."""
+    pool = Pool(shard, CLOCK)
+    pool.make("ip", RATE, BURST)
+    with pytest.raises(ValueError, match="ip"):
+        pool.make("ip", RATE, BURST)

@@ -1,9 +1,10 @@
 """Token buckets."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unique_cs.domain.flow import KeyedBuckets, TokenBucket
+from unique_cs.domain.flow import AddressBuckets, KeyedBuckets, TokenBucket, network_of
 
 
 def test_burst_then_rate() -> None:
@@ -39,3 +40,27 @@ def test_keys_are_bounded() -> None:
         buckets.take(key, 9.0)
     assert buckets.take("a", 9.0) > 0
     assert buckets.take("b", 9.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("mqtt/a::b", "mqtt/a::b"),
+        ("", ""),
+    ],
+)
+def test_networks(address: str, network: str) -> None:
+    """Whoever has one IPv6 address has 2^64 of them."""
+    assert network_of(address) == network
+
+
+def test_the_addresses_of_a_network_share_a_bucket() -> None:
+    """To take the next address of one's own network is no way round the limit."""
+    buckets = AddressBuckets(KeyedBuckets(1, 1))
+    taken = [buckets.take(each, 9.0) > 0 for each in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")]
+    assert taken == [False, True, False]

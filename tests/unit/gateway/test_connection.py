@@ -15,6 +15,11 @@ def ended(peer: Peer) -> tuple[int | None, dict[str, object]]:
     return peer.code, frames[-1]
 
 
+def reads(peer: Peer) -> bool:
+    """Whether the server reads what the client says."""
+    return not peer.paused
+
+
 async def test_unknown_type(house: House) -> None:
     """An unknown type gets `unknown_type`, whatever else is in the frame; the connection stays open."""
     peer = await house.visitor()
@@ -323,3 +328,25 @@ async def test_an_error_of_ours_harms_one_connection(house: House, monkeypatch: 
     other.say(1, conversation=conversation)
     await house.settle()
     assert [frame["n"] for frame in other.take("sent")] == [1]
+
+
+async def test_a_client_that_says_much_while_its_replay_waits_is_read_no_further() -> None:
+    """What is held back is bounded in bytes, too: a thousand frames may be 64 MB."""
+    async with open_house(max_queue=200_000) as house:
+        _, conversation = await house.talk(*(f"{n}-" + "x" * 4_000 for n in range(60)))
+        peer = await house.staff()
+        peer.holds = True
+        peer.send(
+            "subscribe", conversation=conversation, since={"epoch": house.node.timeline.epoch, "seq": 0}
+        )
+        await house.settle()
+        frames = 0
+        while reads(peer):
+            peer.send("page", url="https://shop.example/" + "x" * 2_000)
+            frames += 1
+        assert 90 < frames < 110
+        peer.holds = False
+        peer.catch_up()
+        await house.settle()
+        assert reads(peer)
+        assert [frame["type"] for frame in (await peer.ask("ping"))[-1:]] == ["pong"]

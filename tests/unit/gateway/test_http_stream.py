@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from tests.support.node import House
+from tests.support.node import House, open_house
+from unique_cs.domain.flow import Buckets, KeyedBuckets
 from unique_cs.gateway.transports import http_stream
 from unique_cs.gateway.transports.http_stream import PATH, HttpStream
 
@@ -15,9 +16,19 @@ Frame = dict[str, Any]
 class Call:
     """One request to the fallback; what it sends is collected."""
 
-    def __init__(self, house: House, path: str, body: Any, token: str = "ann", query: bytes = b"") -> None:
+    def __init__(
+        self,
+        house: House,
+        path: str,
+        body: Any,
+        token: str = "ann",
+        query: bytes = b"",
+        requests: Buckets | None = None,
+    ) -> None:
         self._house = house
         self._sent: list[dict[str, Any]] = []
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
         self._inbox.put_nowait({"type": "http.request", "body": raw, "more_body": False})
@@ -29,11 +40,16 @@ class Call:
             "headers": [(b"authorization", b"Bearer " + token.encode())],
             "client": ("10.0.0.1", 1),
         }
-        app = HttpStream(house.gateway, house.gateway.authenticate)
+        app = HttpStream(house.gateway, house.gateway.authenticate, requests)
         self.task = asyncio.ensure_future(app(scope, self._inbox.get, self._send))
 
     async def _send(self, message: dict[str, Any]) -> None:
+        await self._flowing.wait()
         self._sent.append(message)
+
+    def stall(self) -> None:
+        """The client reads no more."""
+        self._flowing.clear()
 
     def hang_up(self) -> None:
         """The client leaves."""
@@ -234,3 +250,51 @@ async def test_an_idle_stream_is_kept_alive(house: House, monkeypatch: Any) -> N
     assert b": alive\n\n" in down.body
     down.hang_up()
     await asyncio.wait_for(down.task, 5)
+
+
+async def test_requests_of_an_address_are_limited(house: House) -> None:
+    """Also of those whose token is none, which the store has to be asked for."""
+    await house.contact()
+    down = await stream(house)
+    path, requests = f"{PATH}/{down.events()[0]['session']}", KeyedBuckets(1, 2)
+    for _ in range(2):
+        call = Call(house, path, {"type": "ping"}, token="nobody", requests=requests)
+        await asyncio.wait_for(call.task, 5)
+        assert call.status == 401
+    call = Call(house, path, {"type": "ping"}, requests=requests)
+    await asyncio.wait_for(call.task, 5)
+    assert (call.status, call.headers[b"retry-after"]) == (429, b"2")
+    down.hang_up()
+
+
+async def test_every_request_counts_for_the_same_signals() -> None:
+    """A request is a connection of its own for the server, and not for the limit."""
+    async with open_house(rates=True, signals_per_second=1) as house:
+        peer, conversation = await house.talk()
+        agent = await house.staff()
+        peer.hang_up()
+        typing = {"type": "typing", "conversation": conversation, "on": True}
+        path = f"{PATH}/{peer.connected['session']}"
+        for _ in range(9):
+            assert await Call(house, path, typing).frames() == []
+        assert [frame["name"] for frame in agent.take("signal")].count("typing") == 5
+
+
+async def test_a_stream_that_is_not_read_takes_no_end_of_frames() -> None:
+    """Those for the stream itself wait there, as many as on any road; then the client has to wait too."""
+    async with open_house(max_queue=200_000) as house:
+        _, conversation = await house.talk(*(f"{n}-" + "x" * 4_000 for n in range(60)))
+        down = await stream(house)
+        path = f"{PATH}/{down.events()[0]['session']}"
+        down.stall()
+        since = {"epoch": house.node.timeline.epoch, "seq": 0}
+        ask = {"type": "subscribe", "conversation": conversation, "since": since, "x": "x" * 10_000}
+        calls = [await _status(Call(house, path, ask)) for _ in range(30)]
+        assert calls.index(503) in range(15, 30)
+        assert set(calls) == {200, 503}
+        down.task.cancel()
+
+
+async def _status(call: Call) -> int:
+    await asyncio.wait_for(call.task, 5)
+    return call.status

@@ -1,6 +1,10 @@
 """Whose messages a token bucket counts."""
 
+import pytest
+
 from tests.support.node import Peer, open_house
+from unique_cs.errors import UniqueCsError
+from unique_cs.gateway.sending import admit_request
 
 
 def answers(peer: Peer) -> list[tuple[int, str]]:
@@ -57,3 +61,21 @@ async def test_an_inbox_that_is_flooded_holds_contacts_off_and_no_agent() -> Non
         ben.say(1)
         await house.settle()
         assert answers(ben) == [(1, "sent")]
+
+
+async def test_messages_over_rest_count_with_those_of_connections() -> None:
+    """Another road is no way round the limit of a contact, of an address, or of an inbox."""
+    async with open_house(rates=True, sends_per_contact=1) as house:
+        await house.talk("1", "2", "3", "4", "5")
+        ann = house.principals["ann"]
+        with pytest.raises(UniqueCsError, match="too many") as refused:
+            admit_request(house.gateway, ann, "10.0.0.2", 1)
+        assert (refused.value.code, refused.value.retry_after_ms) == ("rate_limited", 1_001)
+        await house.contact("ben")
+        admit_request(house.gateway, house.principals["ben"], "10.0.0.2", 1)
+    for limits in ({"sends_per_ip": 1}, {"sends_per_inbox": 1}):
+        async with open_house(rates=True, **limits) as house:
+            await house.talk("1", "2")
+            await house.contact("ben")
+            with pytest.raises(UniqueCsError, match="too many"):
+                admit_request(house.gateway, house.principals["ben"], "10.0.0.1", 1)

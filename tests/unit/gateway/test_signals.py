@@ -196,3 +196,14 @@ async def test_signals_over_the_rate() -> None:
         await house.advance(2)
         assert await peer.ask("read", conversation=conversation, seq=1) == []
         assert [frame["name"] for frame in signals(agent)] == ["read"]
+
+
+async def test_all_sessions_of_a_contact_share_their_signals() -> None:
+    """Any number of connections types no faster than one."""
+    async with open_house(rates=True, signals_per_second=1) as house:
+        peer, conversation = await house.talk()
+        agent = await house.staff()
+        twin = await house.peer().connect("ann")
+        for each in (peer, peer, peer, twin, twin, twin, twin):
+            await each.ask("typing", conversation=conversation, on=True)
+        assert len(signals(agent)) == 5

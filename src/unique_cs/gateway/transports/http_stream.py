@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from unique_cs.domain.flow import Buckets
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import HTTP_STATUS, Code, UniqueCsError, invalid, not_found
 from unique_cs.gateway.connection import LOW_WATER, Connection, Courier
@@ -102,9 +103,16 @@ class _Mailbox:
 class HttpStream:
     """The ASGI application of the fallback; it takes `PATH` and what lies below it."""
 
-    def __init__(self, gateway: Gateway, authenticate: Callable[[str], Awaitable[Principal]]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        authenticate: Callable[[str], Awaitable[Principal]],
+        requests: Buckets | None = None,
+    ) -> None:
+        """`requests` has a bucket for each address, for requests that bring no connection with them."""
         self._gateway = gateway
         self._authenticate = authenticate
+        self._requests = requests
 
     def takes(self, path: str) -> bool:
         """Say whether a request of this path is ours."""
@@ -122,13 +130,16 @@ class HttpStream:
             await _respond(send, 405, b"", [(b"allow", b"POST")])
             return
         address = scope["client"][0] if scope.get("client") else ""
+        session_id = scope["path"].removeprefix(PATH).strip("/")
+        if session_id:
+            self._admit_request(address)
+        else:
+            self._admit(address)
         body = await _body(receive, self._gateway.limits.max_frame)
         token = _bearer(scope)
-        session_id = scope["path"].removeprefix(PATH).strip("/")
         if session_id:
             await self._frames_up(session_id, token, body, address, send)
             return
-        self._admit(address)
         connect = _with_token(body, token)
         mailbox = _Mailbox()
         mailbox.connection = Connection(self._gateway, mailbox, _PLAIN, address)
@@ -141,6 +152,12 @@ class HttpStream:
                 await _stream(mailbox, receive, send)
         finally:
             mailbox.end()
+
+    def _admit_request(self, address: str) -> None:
+        now = self._gateway.clock.monotonic()
+        wait = self._requests.take(address, now) if self._requests is not None else 0
+        if wait:
+            raise UniqueCsError(Code.RATE_LIMITED, "too many requests from this address", retry_after_ms=wait)
 
     def _admit(self, address: str) -> None:
         refused = self._gateway.admit(address)
@@ -185,6 +202,8 @@ def _carry(payload: bytes, courier: Courier, holder: Connection | None) -> None:
     if holder is not None:
         holder.alive()
         if _is_subscription(payload):
+            if holder.paused:
+                raise UniqueCsError(Code.OVERLOADED, "the stream is too far behind", retry_after_ms=1_000)
             holder.receive(payload)
             return
     courier.receive(payload)

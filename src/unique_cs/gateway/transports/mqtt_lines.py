@@ -137,9 +137,10 @@ class Line:
         """A broker answers pings in its own name."""
 
     def pause_reading(self) -> None:
-        """One client can't be held back without the others; a lawful one never has so much in flight."""
-        if self.connection is not None:
-            self.connection.close(close.OVERLOADED)
+        """One client can't be held back without the others; a lawful one never has so many in flight."""
+        connection = self.connection
+        if connection is not None and len(connection.held or ()) >= MAX_HELD:
+            connection.close(close.OVERLOADED)
 
     def resume_reading(self) -> None:
         """Never paused."""
