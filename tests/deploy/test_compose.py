@@ -1,30 +1,18 @@
 """compose.yaml, read as Docker reads it."""
 
-import asyncio
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from copy import deepcopy
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
 
-import aiomqtt
 import pytest
-import yaml
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError
 
-from tests.support.debian import program
+from tests.support.compose import COMPOSE, ROOT, SERVICES, VARIABLE
 from tests.support.tools import ask, tool
-from tests.support.world import answered, inhabited, running, until
-from unique_cs.bench.process import Target, free_port
-from unique_cs.client import Road, Sent
 from unique_cs.config import PREFIX, read_settings
 
-ROOT = Path(__file__).resolve().parents[2]
 CHECK = """
 import json, sys
 from compose_spec import PyCompose
@@ -35,9 +23,6 @@ except ValueError as error:
 else:
     json.dump("", sys.stdout)
 """
-VARIABLE = re.compile(r"(?<!\$)\$\{(\w+):\?[^}]+\}")
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 NODES = [name for name in SERVICES if name.startswith("node-")]
 
 
@@ -126,144 +111,19 @@ def test_only_the_chat_is_open_to_others() -> None:
     assert opened == {"balancer"}
 
 
-def test_redis_keeps_what_it_was_given() -> None:
-    words = SERVICES["redis"]["command"][-1]
-    assert "--maxmemory-policy noeviction" in words
-    assert "--appendonly yes" in words
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_read_only_has_no_secret_that_is_no_file(name: str) -> None:
+    """Compose copies others into the container, and refuses where it can't."""
+    given = {COMPOSE["secrets"][each].keys() for each in SERVICES[name].get("secrets", [])}
+    assert not SERVICES[name].get("read_only") or all("file" in each for each in given)
 
 
-@asynccontextmanager
-async def balancer(folder: Path, node: int) -> AsyncIterator[str]:
-    """Run nginx with its file as it is but for addresses; yields its own."""
-    port, config = free_port(), folder / "nginx.conf"
-    text = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text().replace(" /tmp/", f" {folder}/")
-    text = re.sub(r"node-[12]:8080", f"127.0.0.1:{node}", text).replace(
-        "listen 8080", f"listen 127.0.0.1:{port}"
-    )
-    config.write_text(f"user root; daemon off;\n{text}")
-    nginx = program("nginx", "nginx-light")
-    process = await asyncio.create_subprocess_exec(nginx, "-c", str(config), "-e", str(folder / "error.log"))
-    try:
-        async with asyncio.timeout(10):
-            while await Target("127.0.0.1", port).status("/healthz") != 200:
-                await asyncio.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-@pytest.mark.parametrize("road", ["websocket", "http", "poll"])
-async def test_people_talk_through_the_balancer(tmp_path: Path, road: Road) -> None:
-    async with (
-        running(tmp_path, rate_limits="off") as server,
-        balancer(tmp_path, server.port) as url,
-        inhabited(server) as town,
-    ):
-        visitor = await town.client("ann", await town.contact("ann"), roads=(road,), url=url)
-        owner = await town.client("owner", await town.agent(), contact=False, roads=(road,), url=url)
-        (first,) = await answered([visitor.say("v0")])
-        assert isinstance(first, Sent)
-        await until(lambda: first.conversation in owner.recorder.positions())
-        await answered([owner.say("o0", first.conversation)])
-        await until(lambda: "o0" in visitor.texts())
-        assert await town.verdict() == []
-
-
-def shell(name: str, **places: str) -> list[str]:
-    """Give a service's command as its container runs it, with other places."""
-    text: str = SERVICES[name]["command"][-1].replace("$$", "$")
-    for old, new in places.items():
-        assert PLACES[old] in text
-        text = text.replace(PLACES[old], new)
-    return ["sh", "-c", text]
-
-
-PLACES = {"dir": "--dir /data", "data": "/mosquitto/data", "config": "/mosquitto/config"}
-
-
-async def test_redis_starts_as_it_is_told(tmp_path: Path) -> None:
-    """With Debian's Redis: what it says of itself, and that nobody gets in without the password."""
-    program("redis-server", "redis-server")
-    port = free_port()
-    command = shell("redis", dir=f"--dir {tmp_path} --port {port} --bind 127.0.0.1")
-    process = await asyncio.create_subprocess_exec(*command, env=os.environ | {"REDIS_PASSWORD": "secret"})
-    try:
-        await opened(port)
-        async with Redis(port=port, password="secret") as redis:
-            told = {**await redis.config_get("maxmemory-policy"), **await redis.config_get("append*")}
-        assert (told["maxmemory-policy"], told["appendonly"]) == ("noeviction", "yes")
-        async with Redis(port=port) as nobody:
-            with pytest.raises(AuthenticationError):
-                await nobody.ping()
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-@asynccontextmanager
-async def broker(folder: Path) -> AsyncIterator[int]:
-    """Debian's Mosquitto, started as its service is, with a device till-7; yields the port."""
-    port, path = free_port(), f"{os.environ['PATH']}:/usr/sbin"
-    prepare_broker(folder, port)
-    command = shell("mosquitto", data=str(folder), config=str(folder))
-    process = await asyncio.create_subprocess_exec(
-        *command, env=os.environ | {"MQTT_PASSWORD": "secret", "PATH": path}
-    )
-    try:
-        await opened(port)
-        yield port
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-def prepare_broker(folder: Path, port: int) -> None:
-    """Put the broker's files into a folder, and a device into its passwords."""
-    program("mosquitto", "mosquitto")
-    for file in (ROOT / "deploy" / "mosquitto").iterdir():
-        text = file.read_text().replace("listener 1883", f"user root\nlistener {port} 127.0.0.1")
-        (folder / file.name).write_text(re.sub("/mosquitto/(data|config)", str(folder), text))
-    passwords = folder / "passwords"
-    passwords.touch(mode=0o600)
-    subprocess.run(["mosquitto_passwd", "-b", passwords, "till-7", "seven"], check=True)
-
-
-async def test_only_who_has_the_password_gets_into_the_broker(tmp_path: Path) -> None:
-    async with broker(tmp_path) as port:
-        async with aiomqtt.Client("127.0.0.1", port, username="unique-cs", password="secret"):
-            pass
-        for password in ("wrong", None):
-            with pytest.raises(aiomqtt.MqttError):
-                async with aiomqtt.Client("127.0.0.1", port, username="unique-cs", password=password):
-                    raise AssertionError("it got in")
-
-
-async def test_a_device_has_only_its_own_topics(tmp_path: Path) -> None:
-    async with (
-        broker(tmp_path) as port,
-        aiomqtt.Client("127.0.0.1", port, username="unique-cs", password="secret") as bridge,
-        aiomqtt.Client("127.0.0.1", port, username="till-7", password="seven") as device,
-    ):
-        await bridge.subscribe("ucs/v1/+/up", qos=1)
-        await device.subscribe("ucs/v1/+/down", qos=1)
-        await device.publish("ucs/v1/till-8/up", "not mine", qos=1)
-        await device.publish("ucs/v1/till-7/up", "mine", qos=1)
-        await bridge.publish("ucs/v1/till-8/down", "not yours", qos=1)
-        await bridge.publish("ucs/v1/till-7/down", "yours", qos=1)
-        async with asyncio.timeout(10):
-            assert (await anext(aiter(bridge.messages))).payload == b"mine"
-            assert (await anext(aiter(device.messages))).payload == b"yours"
-
-
-async def opened(port: int) -> None:
-    """Wait until somebody listens."""
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+def test_the_balancer_finds_the_nodes_at_their_addresses() -> None:
+    (front,) = COMPOSE["networks"]["front"]["ipam"]["config"]
+    fixed = [SERVICES[name]["networks"]["front"]["ipv4_address"] for name in NODES]
+    config = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text()
+    assert re.findall(r"^ *server ([\d.]+):8080 ", config, re.MULTILINE) == fixed
+    for address in (*fixed, front["gateway"]):
+        assert ip_address(address) in ip_network(front["subnet"])
+        assert ip_address(address) not in ip_network(front["ip_range"])
+    assert environment("node-1")["UNIQUE_CS_TRUSTED_PROXIES"] == front["subnet"]
