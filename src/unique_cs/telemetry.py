@@ -8,6 +8,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from unique_cs.domain.alarms import NAMES
+from unique_cs.errors import Code
+from unique_cs.protocol import close
 
 _LATENCY = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 
@@ -94,6 +96,11 @@ class Metrics:
         self.closed = Counter(
             "unique_cs_closed", "Connections closed by the server", ["code"], registry=registry
         )
+        # Prometheus sees no increase in what begins with 1.
+        for code in Code:
+            self.refused.labels(code)
+        for each in close.ALL:
+            self.closed.labels(str(each.code))
         self._time(registry)
         self._count_people(registry)
         self.relay_lag = Gauge(

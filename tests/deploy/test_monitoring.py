@@ -11,7 +11,7 @@ import yaml
 
 from scripts import dashboard
 from tests.support.debian import program
-from unique_cs.telemetry import metrics
+from unique_cs.telemetry import Metrics, metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -38,6 +38,23 @@ def test_an_alert_says_in_both_languages_what_is_wrong_and_what_to_do(rule: dict
     texts = rule["annotations"]
     assert sorted(texts) == ["action", "action_zh", "summary", "summary_zh"]
     assert [name for name, text in texts.items() if CHINESE.search(text)] == ["summary_zh", "action_zh"]
+
+
+def test_what_an_alert_counts_is_there_before_it_happens() -> None:
+    """Else the first of its kind is no increase."""
+    fresh = {
+        (sample.name, *sample.labels.values())
+        for family in Metrics().registry.collect()
+        for sample in family.samples
+    }
+    selectors = [
+        (name, value)
+        for rule in rules()
+        for name, values in re.findall(r'(unique_cs_\w+)\{\w+=~?"([\w|]+)"\}', rule["expr"])
+        for value in values.split("|")
+    ]
+    assert ("unique_cs_closed_total", "4500") in selectors
+    assert set(selectors) <= fresh
 
 
 def test_every_alert_has_a_case() -> None:
