@@ -213,11 +213,12 @@ class Connection(Timed):
 
     def flush(self) -> None:
         """Write what is queued at once; a reader that is too slow is closed."""
-        if (
-            self._write_out()
-            and self.drained is not None
-            and self.link.buffered() > self.gateway.limits.max_queue
-        ):
+        if self._write_out():
+            self.bound()
+
+    def bound(self) -> None:
+        """Close a reader that is too slow. The transport calls it where it wrote something of its own."""
+        if self.drained is not None and self.link.buffered() > self.gateway.limits.max_queue:
             self.close(close.TOO_SLOW)
 
     def _write_out(self) -> bool:

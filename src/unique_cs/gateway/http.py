@@ -26,17 +26,20 @@ class HttpProtocol(HttpToolsProtocol):
         upgrades: Upgrades,
         heads: Deadlines,
         bodies: Deadlines,
+        unread: Deadlines,
         idle: Deadlines,
         max_head: int,
     ) -> None:
         """A request head must come before its deadline in `heads` and hold at most `max_head` bytes.
 
-        What follows it must come before its deadline in `bodies`, and the next request before that in `idle`.
+        What follows it must come before its deadline in `bodies`, the answer must be read before that in
+        `unread`, and the next request must come before that in `idle`.
         """
         super().__init__(config, server_state, app_state)
         self._upgrades = upgrades
         self._heads = heads
         self._bodies = bodies
+        self._unread = unread
         self._idle = idle
         self._max_head = max_head
         self._fields = 0  # bytes of the head in its target and header fields
@@ -50,11 +53,26 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._heads.discard(self)
         self._bodies.discard(self)
+        self._unread.discard(self)
         self._idle.discard(self)
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread.add(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread.discard(self)
+
     def expire(self) -> None:
-        """The head or the body did not come in time: say so, unless nothing was begun or it is answered."""
+        """What was written was not read in time, or the head or the body did not come.
+
+        That is said, unless nobody would hear it, nothing was begun, or it is answered.
+        """
+        if self.flow.write_paused:
+            self.transport.abort()
+            return
         cycle: RequestResponseCycle | None = self.cycle
         waits_for_body = cycle is not None and cycle.more_body and not cycle.response_started
         if self._unfinished is None and not waits_for_body:
@@ -167,5 +185,6 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
         elif self._upgrades.perform(self.transport, head, rest):
             self.connections.discard(self)
+            self._unread.discard(self)
             # Protocol and parser hold each other, and this object would keep the head until a collection.
             self.parser = self.flow = self.transport = self.cycle = None  # type: ignore[assignment]

@@ -20,6 +20,7 @@ class HttpLimits(NamedTuple):
     max_head: int = 16 * 1024  # bytes of a request head
     head_timeout: float = 10.0  # from the connection, or the head's first byte, to its end
     body_timeout: float = 60.0  # from the head's end to that of the body
+    unread_timeout: float = 60.0  # in which what was written must be read, but for some KB
     keep_alive: int = (
         75  # between requests: longer than a proxy keeps its connections, or it meets closed ones
     )
@@ -86,8 +87,9 @@ class HttpServer:
         self._tls = tls
         self._limits = limits
         self._idle = Deadlines(limits.keep_alive, places)
-        self._bodies = Deadlines(limits.body_timeout, places, (self._idle,))
-        self._heads = Deadlines(limits.head_timeout, places, (self._idle, self._bodies))
+        self._unread = Deadlines(limits.unread_timeout, places, (self._idle,))
+        self._bodies = Deadlines(limits.body_timeout, places, (self._idle, self._unread))
+        self._heads = Deadlines(limits.head_timeout, places, (self._idle, self._unread, self._bodies))
         self._upgrades = upgrades
         self._config = uvicorn.Config(
             app,
@@ -136,8 +138,8 @@ class HttpServer:
         for connection in list(self._state.connections):
             connection.shutdown()
         await self._finish_requests(timeout)
-        self._bodies.expire_all()
-        self._idle.expire_all()
+        for each in (self._unread, self._bodies, self._idle):
+            each.expire_all()
         for connection in list(self._state.connections):
             connection.transport.close()
         if self._clock is not None:
@@ -172,6 +174,7 @@ class HttpServer:
             upgrades=self._upgrades,
             heads=self._heads,
             bodies=self._bodies,
+            unread=self._unread,
             idle=self._idle,
             max_head=self._limits.max_head,
         )

@@ -1,12 +1,13 @@
 """HTTP behind the door: upgrades on kept connections, offers of other protocols, bad heads, drain."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.client_frames import TEXT, frame, upgrade
-from tests.support.door import Served, serve
+from tests.support.door import PATIENCE, Raw, Served, serve
 from unique_cs.domain.origins import AllowedOrigins
 from unique_cs.gateway.door import Upgrades
 from unique_cs.gateway.origin import OriginPolicy, TrustedProxies
@@ -172,6 +173,38 @@ async def test_a_request_may_take_longer_than_its_head() -> None:
         assert await silent.rest() == b""
         served.app.release.set()
         assert await client.response() == (200, b"GET /slow ")
+
+
+LARGE = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n" + b"x" * 8_000_000
+
+
+async def hung_up(client: Raw) -> None:
+    """Return when the server has ended the connection of a client that does not read."""
+    async with asyncio.timeout(PATIENCE):
+        while not client.writer.transport.is_closing():
+            client.writer.write(b"G")
+            await asyncio.sleep(0.01)
+
+
+async def test_an_answer_that_nobody_reads_is_not_kept() -> None:
+    """Else it would be for ever: to close in good order is to wait until it is read."""
+    limits = HttpLimits(unread_timeout=0.3)
+    async with serve(limits=limits) as served, served.connect() as client:
+        await client.send(LARGE)
+        await client.head()
+        await hung_up(client)
+
+
+async def test_who_does_not_read_makes_room_for_who_comes() -> None:
+    async with serve(places=lambda: 2) as served, AsyncExitStack() as stack:
+        deaf = [await stack.enter_async_context(served.connect()) for _ in range(2)]
+        for each in deaf:
+            await each.send(LARGE)
+            await each.head()
+        client = await stack.enter_async_context(served.connect())
+        await client.send(GET)
+        assert await client.response() == (200, b"GET /x ")
+        await hung_up(deaf[0])
 
 
 async def test_an_idle_connection_is_kept_for_its_time_only() -> None:

@@ -281,6 +281,20 @@ async def test_who_acknowledges_nothing_is_too_slow() -> None:
         assert len(agent.take("sent")) == 40
 
 
+async def test_who_pings_on_and_reads_nothing_is_too_slow() -> None:
+    """MQTT's own answers wait in the same queue as frames, and count."""
+    async with open_house(max_queue=100_000) as house:
+        client = Client(house, Endpoint(house.gateway))
+        await client.open(await house.contact(), frames=(CONNECT,))
+        client.pipe.holds = True
+        pings = 0
+        while not client.pipe.ended and pings < 200_000:
+            client.pipe.feed(b"\xc0\0" * 1_000)
+            pings += 1_000
+        assert pings * 2 < 110_000
+        assert client.take()[-1]["code"] == 4508
+
+
 async def test_a_replay_waits_for_the_reader(house: House, endpoint: Endpoint) -> None:
     """A long replay over QoS 1 with a window of one comes whole and in order."""
     peer, conversation = await house.talk(*["x" * 4_000] * 60)

@@ -7,7 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.node import House, turns
+from tests.support.client_frames import PING
+from tests.support.client_frames import frame as client_frame
+from tests.support.node import House, open_house, turns
+from tests.support.pipe import Pipe
 from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.transports.subprotocols import Subprotocols
 from unique_cs.gateway.transports.websocket import WebSocketTransport
@@ -173,3 +176,16 @@ async def test_a_lost_connection_needs_no_collector(house: House) -> None:
         assert living() == before - 1
     finally:
         gc.enable()
+
+
+async def test_who_pings_on_and_reads_nothing_is_too_slow() -> None:
+    """Answers of the transport itself wait in the same queue as frames, and count."""
+    async with open_house(max_queue=100_000) as house:
+        pipe = Pipe()
+        pipe.attach(WebSocketTransport(house.gateway, None, "10.0.0.1"))
+        pipe.holds = True
+        ping, sent = client_frame(PING, b"x" * 125), 0
+        while b'"code":4508' not in pipe.written and sent < 2_000:
+            pipe.feed(ping)
+            sent += 1
+        assert sent * 127 < 110_000

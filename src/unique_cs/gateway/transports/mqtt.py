@@ -87,6 +87,7 @@ class MqttTransport(asyncio.Protocol):
         if engine.fault:
             connection.close(CLOSES.get(engine.fault, close.BAD_FRAME))
         self._flush()
+        connection.bound()
         if engine.state == CLOSED and not connection.closed:
             self._transport.close()
         elif engine.waiting_bytes > LOW_WATER:

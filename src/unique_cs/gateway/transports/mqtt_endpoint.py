@@ -80,6 +80,7 @@ class MqttWebSocket(MqttTransport):
         self._receive(b"".join(messages))
         if ws.output:
             self._transport.write(ws.take_output())
+            self.connection.bound()
         if ws.state == CLOSED:
             self._transport.close()
 

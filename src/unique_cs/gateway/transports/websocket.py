@@ -74,6 +74,7 @@ class WebSocketTransport(asyncio.Protocol):
             self._connection.close(close.TOO_LARGE)
         if self._engine.output:
             self._transport.write(self._engine.take_output())
+            self._connection.bound()
         if self._engine.state == CLOSED:
             self._transport.close()
 
