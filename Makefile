@@ -20,7 +20,7 @@ check: ready-dev ## linters, types, import rules, sizes
 bench: ready ## measure this machine (ARGS="…" goes to unique-cs bench)
 	@$(VENV) -m unique_cs bench $(ARGS)
 
-bench-cluster: ready-dev ## measure messages and pages of one and of two nodes over Redis and MariaDB
+bench-cluster: ready-dev ## measure messages, overload and pages of one and of two nodes over Redis and MariaDB
 	@$(VENV) -m bench.cluster $(ARGS)
 
 bench-50k: ready-dev ## measure 50,000 connections over four workers, Redis and MariaDB

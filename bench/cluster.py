@@ -1,4 +1,4 @@
-"""`make bench-cluster`: messages a second and pages of nodes that share Redis and MariaDB."""
+"""`make bench-cluster`: messages a second, pages and overload of nodes that share Redis and MariaDB."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from bench.stack import Stack, report, running
-from unique_cs.bench import rows
+from unique_cs.bench import flood, rows
 from unique_cs.bench.load import Crowd, crowd
 from unique_cs.bench.report import Progress, Row
 
@@ -24,11 +24,16 @@ async def run(args: argparse.Namespace, workers: int) -> list[Row]:
         if workers == 1 and plan.messages:
             found += await _pages(stack, people, plan)
     for row in found:
-        row.name = f"{workers} × {row.name}"
         # The bounds on messages are those of a node with stores of its own.
         if not row.name.endswith((" stored", "cold tier")):
             row.bound, row.kept = "", None
     return found
+
+
+async def overload(args: argparse.Namespace, workers: int) -> list[Row]:
+    """Offer one size of a cluster ten times what it takes."""
+    async with running(workers, flood.ENVIRON) as stack:
+        return await flood.overload(stack, flood.RUNS * args.seconds, Progress(args.quiet))
 
 
 async def _messages(stack: Stack, people: Crowd, plan: rows.Plan) -> list[Row]:
@@ -52,8 +57,12 @@ async def _pages(stack: Stack, people: Crowd, plan: rows.Plan) -> list[Row]:
 
 async def _all(args: argparse.Namespace) -> list[Row]:
     found: list[Row] = []
+    parts = [{"messages": run, "overload": overload}[name] for name in args.only.split(",")]
     for workers in map(int, args.workers.split(",")):
-        found += await run(args, workers)
+        for part in parts:
+            for row in await part(args, workers):
+                row.name = f"{workers} × {row.name}"
+                found.append(row)
     return found
 
 
@@ -61,6 +70,7 @@ def main() -> int:
     """Print the table. Returns 0, 1 where a bound was missed, 2 where it could not be measured."""
     parser = argparse.ArgumentParser("bench-cluster", description="Measure a cluster on this machine.")
     parser.add_argument("--workers", default="1,2", help="sizes of the cluster")
+    parser.add_argument("--only", default="messages,overload", help="parts to measure")
     parser.add_argument("--senders", type=int, default=64, help="contacts that send")
     parser.add_argument("--in-flight", type=int, default=32, help="sends of each without an answer")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each run of load")

@@ -121,7 +121,7 @@ async def _measure(stack: Stack, load: Generators, args: argparse.Namespace) -> 
     started = await stack.start()
     await load.all("warm", 100)
     await asyncio.sleep(2)
-    before, store = stack.resident(), _redis_memory(stack)
+    before, store = stack.residents(), _redis_memory(stack)
     quiet = await _span(stack, load, QUIET_S)
     meter, began = Meter(stack, load), time.monotonic()
     await load.all("connect", args.talking // args.generators)
@@ -129,7 +129,7 @@ async def _measure(stack: Stack, load: Generators, args: argparse.Namespace) -> 
     connects = meter.read()
     say("connected", each * args.generators)
     await asyncio.sleep(2)
-    after = stack.resident()
+    after = stack.residents()
     count = each * args.generators
     memory = {"before": before, "after": after, "redis_before": store, "redis_after": _redis_memory(stack)}
     await load.all("agents", args.agents // args.generators)

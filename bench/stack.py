@@ -12,7 +12,7 @@ import tempfile
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
@@ -25,7 +25,7 @@ from unique_cs.machine import allow_files
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from unique_cs.bench.report import Row
 
@@ -36,14 +36,20 @@ REDIS = (
 )
 """As compose.yaml and the guides have it."""
 
+UNLIMITED: Final = {"UNIQUE_CS_RATE_LIMITS": "off"}
+"""Nothing is refused, whatever the load."""
+
 _WORKER = re.compile(r',?worker="\d+"')
 
 
 class Stack(Target):
     """The servers of a run. `start` and `stop` are of the workers only: what they stored stays."""
 
-    def __init__(self, folder: Path, redis: RedisServer, mariadb: MariaDb, workers: int) -> None:
+    def __init__(
+        self, folder: Path, redis: RedisServer, mariadb: MariaDb, workers: int, limits: Mapping[str, str]
+    ) -> None:
         super().__init__("127.0.0.1", free_port())
+        self._limits = limits
         self.redis = redis
         self.mariadb = mariadb
         self._folder = folder
@@ -66,7 +72,7 @@ class Stack(Target):
             "UNIQUE_CS_INBOX_KEY": self.inbox,
             "UNIQUE_CS_REDIS_URL": self.redis.url,
             "UNIQUE_CS_DATABASE_URL": self._database,
-            "UNIQUE_CS_RATE_LIMITS": "off",
+            **self._limits,
         }
 
     @property
@@ -125,7 +131,11 @@ class Stack(Target):
     def cpu(self) -> float:
         return sum(map(cpu_seconds, self.workers))
 
-    def resident(self) -> list[int]:
+    def resident(self) -> int:
+        """Resident memory of all workers."""
+        return sum(self.residents())
+
+    def residents(self) -> list[int]:
         """Resident memory of each worker."""
         return [resident_bytes(pid) for pid in self.workers]
 
@@ -136,8 +146,8 @@ class Stack(Target):
 
 
 @asynccontextmanager
-async def running(workers: int) -> AsyncIterator[Stack]:
-    """Servers with empty stores in a temporary folder; they end with the block."""
+async def running(workers: int, limits: Mapping[str, str] = UNLIMITED) -> AsyncIterator[Stack]:
+    """Servers with empty stores in a temporary folder; they end with the block. `limits` are settings."""
     folder = Path(tempfile.mkdtemp(prefix="unique-cs-bench-"))
     # MariaDB runs as its own user.
     folder.chmod(0o755)  # noqa: ASYNC240 - nothing else runs yet
@@ -149,7 +159,7 @@ async def running(workers: int) -> AsyncIterator[Stack]:
         redis.start()
         mariadb.install()
         mariadb.start()
-        stack = Stack(folder, redis, mariadb, workers)
+        stack = Stack(folder, redis, mariadb, workers, limits)
         await stack.start()
         yield stack
     except BaseException:

@@ -12,7 +12,7 @@ from unique_cs.bench.http import HttpConnection
 from unique_cs.bench.load import TEXT, attach
 from unique_cs.bench.peers import Peer, PeerError
 from unique_cs.bench.people import agent_token, contact_tokens
-from unique_cs.bench.process import ServerProcess
+from unique_cs.bench.process import Target
 from unique_cs.bench.report import Progress, Row
 from unique_cs.bench.rows import fsync_p99
 from unique_cs.bench.wire import SendTable
@@ -175,13 +175,13 @@ class Flooded:
 class Flood:
     """Visitors who came in, each with a conversation."""
 
-    def __init__(self, server: ServerProcess, visitors: list[Visitor]) -> None:
+    def __init__(self, server: Target, visitors: list[Visitor]) -> None:
         self.server = server
         self.visitors = visitors
         self._loop = asyncio.get_running_loop()
 
     @classmethod
-    async def gather(cls, server: ServerProcess, tokens: list[str]) -> "Flood":
+    async def gather(cls, server: Target, tokens: list[str]) -> "Flood":
         """Connect everybody and let each open its conversation."""
         table, loop = SendTable(TEXT), asyncio.get_running_loop()
         table.reserve(20_000)
@@ -269,7 +269,7 @@ class Flood:
             visitor.close()
 
 
-async def overload(server: ServerProcess, seconds: float, progress: Progress) -> list[Row]:
+async def overload(server: Target, seconds: float, progress: Progress) -> list[Row]:
     """Ten times what the node takes; then everybody leaves together. The server has `ENVIRON`."""
     flood = await Flood.gather(server, await contact_tokens(server, VISITORS, progress))
     sustained = await flood.sustained(progress)

@@ -44,6 +44,10 @@ class Target:
         """Processor seconds of the server so far; 0 where it is not ours."""
         return 0.0
 
+    def resident(self) -> int:
+        """Resident memory of the server in bytes; 0 where it is not ours."""
+        return 0
+
     async def status(self, path: str) -> int:
         """The status of a GET; 0 where nobody answers."""
         try:
