@@ -7,6 +7,7 @@ from hashlib import sha256
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
@@ -160,7 +161,9 @@ async def widget(
     name = path.strip("/")
     if name and name != "index.html":
         return await _file(assets, request, f"widget/{name}")
-    return await _page(assets, request, "widget/index.html", _ancestors(deps, inbox))
+    # The page reads the first one.
+    is_plain = len(request.query_params.getall("inbox", [])) < 2
+    return await _page(assets, request, "widget/index.html", _ancestors(deps, inbox, is_plain=is_plain))
 
 
 @get("/chat/{key:str}")
@@ -168,11 +171,19 @@ async def chat(request: AnyRequest, assets: Held, deps: Injected, key: FromPath[
     """The panel as a page of its own."""
     if deps.records.inbox_by_key(key) is None:
         raise not_found("no inbox has this key")
-    return await _page(assets, request, "widget/index.html", _ancestors(deps, key))
+    # The page reads its address as it was written.
+    *before, name = request.scope["raw_path"].removesuffix(b"/").split(b"/")
+    is_plain = before == [b"", b"chat"] and unquote(name) == key
+    return await _page(assets, request, "widget/index.html", _ancestors(deps, key, is_plain=is_plain))
 
 
-def _ancestors(deps: Deps, key: str) -> str:
-    """Who may show the panel in a frame: the inbox's own sites, or anybody if it names none."""
+def _ancestors(deps: Deps, key: str, *, is_plain: bool) -> str:
+    """Who may show the panel in a frame: the inbox's own sites, or anybody if it names none.
+
+    Nobody, where the address is not plain: the page may find another inbox in it than we do.
+    """
+    if not is_plain:
+        return "'none'"
     inbox: Inbox | None = deps.records.inbox_by_key(key)
     allowed = [origin for origin in inbox.allowed_origins if _ORIGIN.match(origin)] if inbox else []
     return " ".join(["'self'", *allowed]) if allowed else "*"

@@ -130,6 +130,24 @@ async def test_an_inbox_that_names_its_sites_is_framed_by_those_only(assets: Pat
         assert policy.endswith("frame-ancestors 'self' https://a.example")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/widget/?inbox=other&inbox=nobody",
+        "/widget/?inbox=nobody&inbox=other",
+        "/widget/?%69nbox=other&inbox=",
+        "/chat//shop?inbox=other",
+        "/%63hat/shop?inbox=other",
+    ],
+)
+async def test_an_address_with_two_meanings_is_framed_by_nobody(assets: Path, path: str) -> None:
+    """The page takes the inbox from its address by itself, and so may take another one than the server."""
+    async with opened(assets=assets) as harness:
+        harness.records._inboxes[4] = OTHER  # type: ignore[attr-defined]  # the twin in memory
+        answer = await harness.anyone.get(path)
+        assert answer.headers["content-security-policy"].endswith("frame-ancestors 'none'")
+
+
 async def test_pages_that_are_not_built_say_so() -> None:
     async with opened(assets=NO_ASSETS) as harness:
         for path in ("/console/", "/demo/", "/chat/shop"):
