@@ -134,6 +134,23 @@ async def test_a_repeat_is_answered_in_the_place_of_its_event(
     assert seen == [3]
 
 
+async def test_what_was_read_ahead_of_the_log_is_told_all_the_same(
+    pair: list[ClusterNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others join a conversation by its events, also where somebody has read it before these came."""
+    here, there = pair
+    with monkeypatch.context() as behind:
+        behind.setattr(there.timeline, "take", lambda records: None)
+        opened = await here.send(await here.session(), 1, "hello")
+        assert opened.conversation is not None
+        found = await there.timeline.conversation(opened.conversation.id)
+        assert found is not None
+        assert (found.durable, there.told()) == (2, [])
+    await until(lambda: there.told() == ["conversation.opened", "hello"], "both are told")
+    assert all(entry.conversation is found for entry in there.delivered)
+    assert found.durable == 2
+
+
 async def test_refusals_use_numbers_up(pair: list[ClusterNode]) -> None:
     here, there = pair
     session = await here.session()

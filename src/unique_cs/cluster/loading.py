@@ -58,7 +58,7 @@ class Loading:
         return found
 
     async def conversation(self, conversation: int) -> Conversation | None:
-        """The conversation at a head that the log will not repeat to this node; None if there is none."""
+        """The conversation as Redis has it, which this node may have yet to follow; None if there is none."""
         return await self._once("conversation", conversation, self._load)
 
     async def _load(self, conversation: int) -> Conversation | None:

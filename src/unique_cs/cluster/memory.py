@@ -158,14 +158,10 @@ class Memory:
         if held is None and own is None and not record.changes:
             return None
         conversation = held or self._made(record)
-        if conversation.durable >= record.seq:
-            if own is None:
-                return None
-            # It was read with this event in it: whoever listens has it, only the sender waits.
-            conversation = rows.read_state(record.id, record.state)
         stored = rows.read_event(record.seq, record.row)
         event = own.event if own is not None and own.event is not None else _read(stored.frame)
         event.seq = record.seq
+        # Where it was read ahead of the log, who listens from there on has the event, and others join by it.
         if conversation.durable < record.seq:
             _move(conversation, record, event.time)
         entry = own or Entry(conversation, event, stored.frame, stored.visibility)

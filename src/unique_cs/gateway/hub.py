@@ -180,9 +180,10 @@ class Hub:
         shared: dict[Wire, bytes] = {}
         listeners: tuple[Subscription, ...] = conversation.listeners
         for subscription in listeners:
-            if not subscription.live:
-                continue
             connection = subscription.connection
+            # In a cluster a conversation may have been read ahead of the log, and joined there.
+            if not subscription.live or (event.seq <= subscription.position and connection is not sender):
+                continue
             if connection is sender:
                 connection.put(_sent(connection, entry.n, event))
                 told = True

@@ -2,6 +2,8 @@
 
 from tests.support.node import House
 from unique_cs.actions import conversations
+from unique_cs.domain.events import MESSAGE_CREATED, Actor, Event
+from unique_cs.ports import Entry
 from unique_cs.protocol.codec import JSON, MSGPACK
 from unique_cs.telemetry import metrics
 
@@ -67,3 +69,19 @@ async def test_resolved_while_it_is_replayed(house: House) -> None:
         await house.settle()
     seen = [frame["seq"] for frame in slow.take("event")]
     assert seen == list(range(1, 63))
+
+
+async def test_a_listener_is_not_told_what_it_joined_after(house: House) -> None:
+    """A node of a cluster may have read a conversation ahead of the log, which then comes to that place."""
+    _, conversation = await house.talk("hello")
+    late = await house.staff()
+    late.take()
+    found = await house.conversation(conversation)
+    (stored,) = await house.node.timeline.events(found, 1, 3, 1, False)
+    id_, time = stored.id_and_time()
+    event = Event(
+        MESSAGE_CREATED, conversation, 2, id_, time, Actor("contact", house.id_of("ann"), "ann"), {}
+    )
+    house.gateway.deliver([Entry(found, event, stored.frame, 0)])
+    await house.settle()
+    assert late.take() == []
