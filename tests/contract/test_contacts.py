@@ -1,11 +1,13 @@
 """Contacts and cursors, on every hot tier."""
 
+import asyncio
+
 import pytest
 
 from tests.support.tiers import ANN, Tiers
 from unique_cs.domain.conversation import Cursor
 from unique_cs.domain.people import Contact
-from unique_cs.errors import OutcomeUnknown, StorageUnavailable
+from unique_cs.errors import Code, OutcomeUnknown, StorageUnavailable, UniqueCsError
 
 
 async def test_contacts(tiers: Tiers) -> None:
@@ -32,6 +34,20 @@ async def test_identifier(tiers: Tiers) -> None:
     assert found.id == 6
     assert await tiers.contacts.contact_by_identifier(3, "user-1") is None
     assert await tiers.contacts.contact_by_identifier(1, "") is None
+
+
+async def test_who_a_contact_is_changes_by_one_save_at_a_time(tiers: Tiers) -> None:
+    """Of two that both know what it was the first is stored, and the other gets `conflict`."""
+    save, ann = tiers.contacts.save_contact, Contact(5, 1, "Ann")
+    await save(ann)
+    named, blocked = Contact(5, 1, "Ann", identifier="user-1"), Contact(5, 1, "Ann", blocked=True)
+    outcomes = await asyncio.gather(save(named, ann), save(blocked, ann), return_exceptions=True)
+    assert [getattr(each, "code", None) for each in outcomes] == [None, Code.CONFLICT]
+    assert await tiers.contacts.contact(5) == named
+    with pytest.raises(UniqueCsError) as refused:
+        await save(Contact(5, 1, "Anna"), ann)
+    assert refused.value.code is Code.CONFLICT
+    await save(Contact(5, 1, "Anna", identifier="user-1"), named)
 
 
 async def test_contacts_reach_the_archive(tiers: Tiers) -> None:

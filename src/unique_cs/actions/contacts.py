@@ -20,6 +20,9 @@ from unique_cs.ports import Clock, Contacts, Records, Timeline
 MAX_ATTRIBUTES: Final = 8_192
 """Bytes of a contact's attributes as JSON."""
 
+MAX_TRIES: Final = 8
+"""How often a contact is looked up again because another request has changed it meanwhile."""
+
 MAX_VISIT: Final = 2_048
 """Characters of one field of a visit."""
 
@@ -83,6 +86,25 @@ async def open_contact_session(ports: ContactPorts, visitor: Visitor, held_token
 async def _settle(
     ports: ContactPorts, inbox: Inbox, visitor: Visitor, identity: Identity | None, held_token: str
 ) -> Contact:
+    for attempt in range(1, MAX_TRIES + 1):
+        known = await _known(ports, inbox, identity, held_token)
+        contact = known or Contact(ports.ids(), inbox.id, created_at=ports.clock.now_ms())
+        updated = _updated(contact, visitor, identity)
+        if updated == known:
+            break
+        try:
+            await ports.contacts.save_contact(updated, known)
+            break
+        except UniqueCsError as error:
+            # It became somebody else at the same moment, or its subject got a contact elsewhere.
+            if error.code is not Code.CONFLICT or attempt == MAX_TRIES:
+                raise
+    return updated
+
+
+async def _known(
+    ports: ContactPorts, inbox: Inbox, identity: Identity | None, held_token: str
+) -> Contact | None:
     held = await _held(ports, inbox, held_token)
     known = held
     if identity is not None:
@@ -92,11 +114,7 @@ async def _settle(
     for each in (held, known):
         if each is not None and each.blocked:
             raise UniqueCsError(Code.FORBIDDEN, "this contact is blocked")
-    contact = known or Contact(ports.ids(), inbox.id, created_at=ports.clock.now_ms())
-    updated = _updated(contact, visitor, identity)
-    if updated != known:
-        await ports.contacts.save_contact(updated)
-    return updated
+    return known
 
 
 async def _held(ports: ContactPorts, inbox: Inbox, token: str) -> Contact | None:
@@ -128,6 +146,14 @@ def _updated(contact: Contact, visitor: Visitor, identity: Identity | None) -> C
 
 async def set_blocked(contacts: Contacts, contact: Contact, blocked: bool) -> Contact:
     """Block or unblock a contact; stored on return. Closing its connections is the caller's."""
-    updated = replace(contact, blocked=blocked)
-    await contacts.save_contact(updated)
-    return updated
+    for _ in range(MAX_TRIES):
+        updated = replace(contact, blocked=blocked)
+        try:
+            await contacts.save_contact(updated, contact)
+        except UniqueCsError as error:
+            if error.code is not Code.CONFLICT:
+                raise
+            contact = await contacts.contact(contact.id) or contact
+        else:
+            return updated
+    raise UniqueCsError(Code.CONFLICT, "the contact keeps changing")

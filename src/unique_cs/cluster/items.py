@@ -103,10 +103,11 @@ def open_session(
     return ["open", key.hex(), kind, actor, count, acked, "" if n is None else n]
 
 
-def contact(contact: Contact, origin: str) -> list[Word]:
-    """Store a contact."""
+def contact(contact: Contact, origin: str, known: Contact | None = None) -> list[Word]:
+    """Store a contact; in place of `known`, if that is given."""
     name = named(contact.inbox, contact.identifier) if contact.identifier else ""
-    return ["contact", contact.id, name, origin, rows.encode(contact)]
+    was = f"{known.blocked:d}{known.identifier}" if known is not None else ""
+    return ["contact", contact.id, name, was, origin, rows.encode(contact)]
 
 
 def cursor(conversation: int, cursor: Cursor) -> list[Word]:

@@ -36,13 +36,14 @@ class ClusterContacts:
         """Return the contact that a signed token proved to be `identifier`, or None."""
         return await self._loading.contact_named(inbox, identifier)
 
-    async def save_contact(self, contact: Contact) -> None:
-        """Store the contact; durable on return. `conflict` where another has its identifier."""
+    async def save_contact(self, contact: Contact, known: Contact | None = None) -> None:
+        """Store the contact; durable on return. `conflict` where another has its identifier, or was first."""
         self._committer.admit()
         entry = Entry(None, None, b"", 0)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry.settle = lambda result: _finish(future, result)
-        self._committer.submit(_Contact(contact, self._memory, self._memory.expect(entry), future))
+        origin = self._memory.expect(entry)
+        self._committer.submit(_Contact(contact, known, self._memory, origin, future))
         await future
 
     async def cursors(self, conversation: Conversation) -> tuple[Cursor, ...]:
@@ -74,8 +75,15 @@ class _Contact(Item):
 
     __slots__ = ("_contact", "_future", "_memory", "_origin")
 
-    def __init__(self, contact: Contact, memory: Memory, origin: str, future: "asyncio.Future[None]") -> None:
-        super().__init__(items.contact(contact, origin))
+    def __init__(
+        self,
+        contact: Contact,
+        known: Contact | None,
+        memory: Memory,
+        origin: str,
+        future: "asyncio.Future[None]",
+    ) -> None:
+        super().__init__(items.contact(contact, origin, known))
         self._contact = contact
         self._memory = memory
         self._origin = origin
@@ -84,7 +92,12 @@ class _Contact(Item):
     def answered(self, answer: Answer) -> Prepare | None:
         if answer.code != "ok":
             self._memory.drop(self._origin)
-            _finish(self._future, UniqueCsError(Code.CONFLICT, "another contact has this identifier"))
+            _finish(
+                self._future,
+                UniqueCsError(
+                    Code.CONFLICT, "the contact has changed meanwhile, or another has its identifier"
+                ),
+            )
         return None
 
     def record(self, answer: Answer) -> bytes | None:

@@ -5,6 +5,7 @@ import msgspec
 from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.people import Contact
+from unique_cs.errors import Code, UniqueCsError
 from unique_cs.storage import keys, rows
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
@@ -24,20 +25,38 @@ class EmbeddedContacts:
     def __init__(self, hot: Hot, group: GroupCommit) -> None:
         self._hot = hot
         self._group = group
+        self._saving: dict[int, Contact] = {}
 
     async def contact(self, contact: int) -> Contact | None:
         """Return the contact, or None."""
+        return self._stored(contact)
+
+    def _stored(self, contact: int) -> Contact | None:
         row = self._hot.get(keys.contact(contact))
         return read_contact(row) if row else None
 
     async def contact_by_identifier(self, inbox: int, identifier: str) -> Contact | None:
         """Return the contact that a signed token proved to be `identifier`, or None."""
         row = self._hot.get(keys.identifier(inbox, identifier))
-        return await self.contact(int.from_bytes(row, "big")) if row else None
+        return self._stored(int.from_bytes(row, "big")) if row else None
 
-    async def save_contact(self, contact: Contact) -> None:
-        """Store the contact; durable on return."""
+    async def save_contact(self, contact: Contact, known: Contact | None = None) -> None:
+        """Store the contact; durable on return. `conflict` where another save was first."""
         self._group.admit()
+        if known is not None:
+            newest = self._saving.get(contact.id) or self._stored(contact.id) or known
+            if (newest.blocked, newest.identifier) != (known.blocked, known.identifier):
+                # Whoever tries again finds what was first.
+                await self._group.durable()
+                raise UniqueCsError(Code.CONFLICT, "the contact has changed meanwhile")
+        self._saving[contact.id] = contact
+        try:
+            await self._save(contact)
+        finally:
+            if self._saving.get(contact.id) is contact:
+                del self._saving[contact.id]
+
+    async def _save(self, contact: Contact) -> None:
         self._group.put(keys.contact(contact.id), rows.encode(contact))
         if contact.identifier:
             self._group.put(keys.identifier(contact.inbox, contact.identifier), contact.id.to_bytes(8, "big"))

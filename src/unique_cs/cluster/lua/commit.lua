@@ -183,8 +183,16 @@ local function open()
   return { 'ok', highest, last }
 end
 
+-- `was` is whether it was blocked, and its identifier, or empty where that does not matter.
 local function save_contact()
-  local contact, name, origin, row = take(), take(), take(), take()
+  local contact, name, was, origin, row = take(), take(), take(), take(), take()
+  local stored = was ~= '' and call('GET', CONTACT .. contact)
+  if stored then
+    local known = cmsgpack.unpack(stored)
+    if was ~= (known.blocked and '1' or '0') .. (known.identifier or '') then
+      return { 'conflict', place }
+    end
+  end
   if name ~= '' then
     local known = call('GET', NAMED .. name)
     if known and known ~= contact then
