@@ -281,6 +281,25 @@ async def test_who_acknowledges_nothing_is_too_slow() -> None:
         assert len(agent.take("sent")) == 40
 
 
+async def test_strangers_make_way_for_each_other() -> None:
+    """A crowd that shows no token takes no more than its part of the connections; who does, gets in."""
+    async with open_house(max_connections=16) as house:
+        endpoint = Endpoint(house.gateway)
+        guest = await Client(house, endpoint, client_id="guest").open(
+            await house.contact(), frames=(CONNECT,)
+        )
+        silent = []
+        for number in range(40):
+            silent.append(Client(house, endpoint, client_id=f"silent-{number}"))
+            await house.settle()
+        assert [each.pipe.ended for each in silent] == [True] * 38 + [False] * 2
+        late = await Client(house, endpoint, client_id="late").open(
+            await house.contact("ben"), frames=(CONNECT,)
+        )
+        assert not guest.pipe.ended
+        assert not late.pipe.ended
+
+
 async def test_who_pings_on_and_reads_nothing_is_too_slow() -> None:
     """MQTT's own answers wait in the same queue as frames, and count."""
     async with open_house(max_queue=100_000) as house:

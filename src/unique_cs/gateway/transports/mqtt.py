@@ -56,6 +56,11 @@ class MqttTransport(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's
         self._transport = transport
         self._begin(peer_address(transport))
+        self._clients.strangers.add(self)
+
+    def expire(self) -> None:
+        """Make way: others come, and this client has not shown a token for longest."""
+        self._transport.abort()
 
     def _begin(self, address: str) -> None:
         self.connection = MqttConnection(self._clients.gateway, self, address)
@@ -63,6 +68,7 @@ class MqttTransport(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._work is not None:
             self._work.cancel()
+        self._clients.strangers.discard(self)
         self._clients.forget(self._client_id, self)
         self.connection.lost()
         # The two hold each other, and the collector that would find that out comes rarely.
@@ -122,6 +128,7 @@ class MqttTransport(asyncio.Protocol):
 
     def _accept(self, asked: packets.Connect, owner: Principal) -> None:
         gateway = self._clients.gateway
+        self._clients.strangers.discard(self)
         self._token = (asked.password or b"").decode()
         self._client_id = asked.client_id or f"ucs-{gateway.rng.getrandbits(64):016x}"
         self._clients.holders[self._client_id] = self

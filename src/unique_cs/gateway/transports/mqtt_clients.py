@@ -1,12 +1,19 @@
 """Who is there over MQTT: which connection holds which client id."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import HTTP_STATUS, Code, UniqueCsError
+from unique_cs.gateway.door import Deadlines
 from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.transports.mqtt_connection import MqttConnection, is_same
 from unique_cs.protocol import close
+
+STRANGERS: Final = 8
+"""The part of all connections that may be of clients who have not shown a token yet is one in so many."""
+
+_LATE_S: Final = 5.0
+"""Who shows none in time is sent away by the connection; this long after it would be seen to here."""
 
 
 class Holder(Protocol):
@@ -22,6 +29,11 @@ class MqttClients:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.holders: dict[str, Holder] = {}
+        limits = gateway.limits
+        # Nobody was admitted yet: a crowd of them must not take the places of those who will be.
+        self.strangers = Deadlines(
+            limits.connect_timeout_ms / 1000 + _LATE_S, lambda: limits.max_connections // STRANGERS
+        )
 
     async def authenticate(self, address: str, password: bytes | None) -> Principal:
         """Whose token the password is. Raises `unauthorized`, and what says that nobody more may come in."""

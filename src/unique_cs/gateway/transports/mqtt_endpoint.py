@@ -69,6 +69,7 @@ class MqttWebSocket(MqttTransport):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's
         self._transport = transport
         self._begin(self._address)
+        self._clients.strangers.add(self)
 
     def data_received(self, data: bytes) -> None:
         ws = self._socket
