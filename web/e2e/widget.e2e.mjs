@@ -33,6 +33,30 @@ function say(seq, text) {
   return JSON.stringify({ ...event(seq, 'message.created', MEI, { body: { kind: 'text', text }, private: false }, Date.now()) });
 }
 
+/** In the page: what is written in the brand's colours with less than 4.5 to 1, measured on pixels. */
+function contrasts() {
+  const brush = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const luminance = (color) => {
+    brush.fillStyle = color;
+    brush.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...brush.getImageData(0, 0, 1, 1).data].map((it) => (it / 255 <= 0.04045 ? it / 255 / 12.92 : ((it / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const token = (name) => {
+    const probe = document.body.appendChild(document.createElement('i'));
+    probe.style.color = `var(--${name})`;
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
+  };
+  const text = luminance(getComputedStyle(document.querySelector('header h1')).color);
+  return ['brand', 'brand-deep'].flatMap((name) => {
+    const [low, high] = [text, luminance(token(name))].sort((a, b) => a - b);
+    const ratio = (high + 0.05) / (low + 0.05);
+    return ratio >= 4.5 ? [] : [`${name}: ${ratio.toFixed(2)}`];
+  });
+}
+
 describe('the loader', () => {
   it('never shifts the page and loads no panel before it is wanted', async () => {
     const page = await open('/demo/');
@@ -159,6 +183,47 @@ describe('the panel', () => {
     stage.online = true;
     await page.locator('.mark.sent').last().waitFor();
     expect(await page.getByText('still here').count()).toBe(1);
+  });
+
+  it('moves nothing that is read when the connection is lost, and says what is not sent yet', async () => {
+    const stage = new Stage({ events: talk(Array.from({ length: 40 }, (_, index) => ['mei', `Line ${index}`])) });
+    const page = await open('/chat/demo', stage);
+    await page.getByText('Line 39').waitFor();
+    await page.locator('.scroll').evaluate((element) => (element.scrollTop = 200));
+    const place = () => page.getByText('Line 9', { exact: true }).boundingBox();
+    const before = await place();
+    stage.online = false;
+    for (const socket of stage.sockets) await socket.close({ code: 1012 });
+    await page.getByText('Connection lost').waitFor({ timeout: 2_000 });
+    expect(await place()).toEqual(before);
+    await page.locator('textarea').fill('still here');
+    await page.locator('textarea').press('Enter');
+    await page.getByText('Not sent yet').waitFor();
+  });
+
+  it('greets a stranger also while there is no connection, and speaks of none that was lost', async () => {
+    const page = await open('/chat/demo', new Stage({ online: false }));
+    await page.getByText('Connecting…').waitFor();
+    await page.getByText('What you write is kept').waitFor();
+    expect(await page.getByText('How can we help?').isVisible()).toBe(true);
+    expect(await page.getByText('Connection lost').count()).toBe(0);
+  });
+
+  it('names who answers, also where the assignment lies far above', async () => {
+    const page = await open('/chat/demo', new Stage({ events: talk([['mei', 'Good morning!']]) }));
+    await page.locator('header').getByText('Mei Lin is helping you').waitFor();
+  });
+
+  it.each(['#ffd400', '#7fd6a4', '#3355d8', '#16a34a', '#111111'])('is readable on a brand of %s', async (color) => {
+    for (const colorScheme of ['light', 'dark']) {
+      const page = await open('/demo/', new Stage({ events: talk([['me', 'hi']]) }), { colorScheme });
+      await page.waitForFunction(() => document.getElementById('unique-cs') !== null);
+      await page.evaluate((brand) => window.uniqueCS('set', { color: brand }), color);
+      const panel = await frame(page);
+      await panel.locator('.ours .bubble').waitFor();
+      expect(await panel.evaluate(contrasts)).toEqual([]);
+      await context.close();
+    }
   });
 
   it('does not send when Enter only ends a word of an input method', async () => {

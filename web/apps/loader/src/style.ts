@@ -5,9 +5,10 @@ export const STYLE = `
 *{box-sizing:border-box}
 button{position:fixed;bottom:max(20px,env(safe-area-inset-bottom));right:max(20px,env(safe-area-inset-right));width:56px;height:56px;padding:0;border:0;border-radius:50%;
 background:var(--c,#3355d8);color:#fff;cursor:pointer;box-shadow:0 8px 24px rgb(10 14 30/.3);transition:transform .15s;-webkit-tap-highlight-color:transparent}
+@supports(color:lab(from red l a b)){button{color:lab(from var(--c,#3355d8) calc((49.5 - l)*999) 0 0)}}
 button:hover{transform:translateY(-2px)}
 button:active{transform:scale(.96)}
-button:focus-visible{outline:3px solid #fff;outline-offset:-6px;box-shadow:0 0 0 3px var(--c,#3355d8)}
+button:focus-visible{outline:3px solid;outline-offset:-6px;box-shadow:0 0 0 3px var(--c,#3355d8)}
 svg{position:absolute;inset:0;margin:auto;width:28px;height:28px;transition:opacity .15s,transform .15s}
 .x{opacity:0;transform:rotate(-45deg) scale(.6)}
 .open .x{opacity:1;transform:none}

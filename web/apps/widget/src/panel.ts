@@ -36,11 +36,14 @@ export class Panel {
   #live: LiveThread | undefined;
   #announced = 0;
   #typingEnd: ReturnType<typeof setTimeout> | undefined;
+  /** Nobody was here before in this browser: there is nothing to wait for. */
+  #stranger: boolean;
   #renewing = 0;
   #renewal: Promise<unknown> = Promise.resolve();
 
   constructor(readonly options: PanelOptions) {
     this.#visitor = new Visitor(options.inbox, options.words.locale);
+    this.#stranger = !this.#visitor.current;
     this.shown = this.standalone;
     options.bridge?.listen((message) => this.#heard(message));
     document.addEventListener('visibilitychange', () => this.#changed());
@@ -65,7 +68,7 @@ export class Panel {
 
   /** Nothing was ever said, and nothing is still to be loaded. */
   get fresh(): boolean {
-    return this.items.length === 0 && (this.#live ? this.#live.ready : this.#client?.actor != null || !this.#visitor.current);
+    return this.items.length === 0 && (this.#live ? this.#live.ready : this.#client?.actor != null || this.#stranger);
   }
 
   get history(): { readonly more: boolean; readonly loading: boolean } {
@@ -158,6 +161,7 @@ export class Panel {
   /** Another token, and so perhaps another contact: everything is asked anew. */
   #renew(change: () => unknown): void {
     this.#renewing += 1;
+    this.#stranger = false;
     this.#renewal = this.#renewal
       .then(() => this.#client?.stop())
       .then(change)
@@ -251,9 +255,10 @@ export class Panel {
     return thread.items();
   }
 
-  /** The state of the conversation is what its newest events say. */
+  /** The state of the conversation is what its newest events say; who took it, or who answers where that was long ago. */
   #follow(): void {
     for (const item of this.items) {
+      if (item.kind === 'message' && item.actor.kind === 'agent') this.assignee = item.actor.name || this.assignee;
       if (item.kind !== 'activity') continue;
       if (item.event.name === 'conversation.assigned') this.assignee = item.event.data.assignee?.name || undefined;
       if (item.event.name === 'conversation.status_changed') this.resolved = item.event.data.status === 'resolved';

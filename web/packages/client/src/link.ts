@@ -177,8 +177,9 @@ export class Link {
     this.#effects.open(this.#refused);
   }
 
+  /** Nothing is lost that never was there. */
   #trying(): Status['state'] {
-    return this.#wasOnline || this.#attempts > 0 ? 'reconnecting' : 'connecting';
+    return this.#wasOnline ? 'reconnecting' : 'connecting';
   }
 
   #halt(reason: StopReason): void {

@@ -63,12 +63,15 @@ export class LiveThread {
     return this.thread.items();
   }
 
-  /** Loads the page above. */
+  /** Loads the page above, however often it takes: `loading` until it is here. */
   async older(): Promise<void> {
-    if (this.loading || !this.more) return;
+    if (!this.loading && this.more) await this.#older();
+  }
+
+  async #older(): Promise<void> {
     const before = this.thread.oldest;
     const page = await this.#fetch(before > 0 ? { before, limit: PAGE } : { limit: PAGE, before: Number.MAX_SAFE_INTEGER });
-    if (!page) return;
+    if (!page) return this.#changed();
     this.more = page.more;
     this.ready = true;
     this.#tell(() => this.thread.load(page.events));
@@ -106,12 +109,13 @@ export class LiveThread {
     this.loading = true;
     this.#changed();
     try {
-      return await this.#history.events(this.conversation, page);
-    } catch (error) {
-      if (!(error instanceof Problem) || error.status === 0 || error.status >= 500) this.#later(() => this.older());
-      return undefined;
-    } finally {
+      const found = await this.#history.events(this.conversation, page);
       this.loading = false;
+      return found;
+    } catch (error) {
+      this.loading = !(error instanceof Problem) || error.status === 0 || error.status === 429 || error.status >= 500;
+      if (this.loading) this.#later(() => this.#older());
+      return undefined;
     }
   }
 

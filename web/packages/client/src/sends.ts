@@ -65,7 +65,7 @@ export class Sends {
 
   accept(entry: LocalMessage): void {
     if (!this.outbox.add(entry)) return;
-    if (entry.state === 'sending' && this.#tooLarge(entry)) return this.#refuse(entry, 'too_large', 'The message is too large.');
+    if (entry.state === 'sending' && this.#tooLarge(entry)) return this.#refuse(entry, 'too_large', 'too large');
     if (!this.#pump()) this.#effects.save({ put: [entry] });
     this.#changed();
   }
@@ -194,7 +194,7 @@ export class Sends {
     for (const entry of others) this.outbox.remove(entry.localId);
     this.#effects.save({ remove: others.map((entry) => entry.localId) });
     for (const entry of others) {
-      this.#effects.emit('failed', { ...entry, state: 'failed', error: { code: 'forbidden', message: 'Another actor is signed in.' } });
+      this.#effects.emit('failed', { ...entry, state: 'failed', error: { code: 'forbidden', message: 'another actor' } });
     }
     this.#changed();
   }

@@ -64,16 +64,23 @@ export class Session {
     else this.#link.wake();
   }
 
+  /** Somebody wants to be heard: worth an attempt before its time. */
+  #hurry(): void {
+    if (this.#link.phase === 'waiting') this.#link.wake();
+  }
+
   stop(reason: StopReason = 'stopped'): void {
     this.#link.stop(reason);
   }
 
   send(entry: LocalMessage): void {
     this.#sends.accept(entry);
+    this.#hurry();
   }
 
   retry(localId: string): void {
     this.#sends.retry(localId);
+    this.#hurry();
   }
 
   discard(localId: string): void {

@@ -7,7 +7,7 @@ export type StopReason = 'stopped' | 'replaced' | 'unauthorized' | 'forbidden' |
 
 export interface Status {
   readonly state: 'connecting' | 'online' | 'reconnecting' | 'stopped';
-  /** When the next attempt starts (ms since 1970), while `reconnecting`. */
+  /** When the next attempt starts (ms since 1970), after one has failed; absent while one is under way. */
   readonly retryAt?: number;
   readonly reason?: StopReason;
   /** True in a tab that works through another tab's connection. */
@@ -68,12 +68,11 @@ export interface Messaging {
   readonly conversations: readonly ConversationHead[];
   /** The position up to which events of the conversation were given, if it is subscribed. */
   position(conversation: string): Position | undefined;
-  /** Connects; while `reconnecting` it tries now rather than at `retryAt`, unless the server asked for a longer pause. */
-  /** Connects, or tries again now if it waits for the next attempt. */
+  /** Connects; where an attempt is due at `retryAt` it tries now, unless the server asked for a longer pause. */
   start(): void;
   /** Ends the connection; numbered messages stay in the store for the next start. */
   stop(): Promise<void>;
-  /** Accepts the message at once; it is stored before it travels, and survives a reload. */
+  /** Accepts the message at once; it is stored before it travels, and survives a reload. Does not wait for `retryAt` either. */
   send(body: Body, options?: SendOptions): LocalMessage;
   /** Sends a failed message again, as a new one. */
   retry(localId: string): void;

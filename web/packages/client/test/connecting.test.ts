@@ -58,7 +58,7 @@ describe('connect', () => {
     world.dial();
     world.pass(15_000);
     expect(world.closes).toEqual([4500]);
-    expect(world.heard('status').at(-1)?.state).toBe('reconnecting');
+    expect(world.heard('status').at(-1)).toMatchObject({ state: 'connecting', retryAt: expect.any(Number) as number });
   });
 
   it('tells who we are and from which positions events are given', () => {
@@ -243,6 +243,18 @@ describe('coming back', () => {
     const world = lose(1006);
     world.session.wake();
     expect(world.opens).toBe(1);
+  });
+
+  it('looks at once when somebody sends or tries again, but not before the server wants it', () => {
+    const world = lose(1006);
+    const entry = world.say('anybody?');
+    expect(world.opens).toBe(1);
+    world.session.closed(1006);
+    world.session.retry(entry.localId);
+    expect(world.opens).toBe(2);
+    world.session.received({ type: 'close', code: 4503, reason: 'draining', reconnect: true, after_ms: 1_200 });
+    world.say('now?');
+    expect(world.opens).toBe(2);
   });
 });
 

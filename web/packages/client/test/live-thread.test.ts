@@ -76,8 +76,13 @@ describe('a live thread', () => {
     const shelf = new Shelf(3);
     shelf.failures = 1;
     const { client, live, seqs } = open(shelf);
-    await vi.advanceTimersByTimeAsync(3_000);
+    await vi.advanceTimersByTimeAsync(2_900);
+    expect(live.loading).toBe(true);
+    await live.older();
+    expect(shelf.asked).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(100);
     expect(seqs()).toEqual([1, 2, 3]);
+    expect(live.loading).toBe(false);
     shelf.failures = 2;
     shelf.count = 5;
     client.tell('subscribed', head(5));

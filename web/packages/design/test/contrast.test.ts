@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-const CSS = readFileSync(new URL('../src/tokens.css', import.meta.url), 'utf8');
+/** The light and the dark value of each colour token of a sheet. */
+function tokensOf(sheet: string): Map<string, { light: string; dark: string }> {
+  const css = readFileSync(new URL(sheet, import.meta.url), 'utf8');
+  return new Map([...css.matchAll(/--([\w-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)/g)].map(([, name = '', light = '', dark = '']) => [name, { light, dark }]));
+}
 
-/** The light and the dark value of each colour token. */
-const TOKENS = new Map(
-  [...CSS.matchAll(/--([\w-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)/g)].map(([, name = '', light = '', dark = '']) => [name, { light, dark }]),
-);
+const SHARED = tokensOf('../src/tokens.css');
+const WIDGET = tokensOf('../../../apps/widget/src/style.css');
 
 function luminance(hex: string): number {
   const [r = 0, g = 0, b = 0] = [1, 3, 5]
@@ -34,12 +36,23 @@ const PAIRS: [string, string][] = [
   ['text-1', 'note'],
 ];
 
+const WIDGET_PAIRS: [string, string][] = [
+  ...['text', 'text-2', 'text-3', 'accent'].flatMap((text) => ['surface', 'card', 'surface-2'].map((surface): [string, string] => [text, surface])),
+  ['accent', 'accent-soft'],
+  ['danger', 'surface'],
+  ['text', 'danger-soft'],
+  ['warn', 'warn-soft'],
+];
+
+function readable(tokens: typeof SHARED, text: string, surface: string): void {
+  const [over, under] = [tokens.get(text), tokens.get(surface)];
+  expect(over && under).toBeTruthy();
+  if (!over || !under) return;
+  expect(contrast(over.light, under.light)).toBeGreaterThanOrEqual(4.5);
+  expect(contrast(over.dark, under.dark)).toBeGreaterThanOrEqual(4.5);
+}
+
 describe('colour tokens', () => {
-  it.each(PAIRS)('%s is readable on %s in both schemes', (text, surface) => {
-    const [over, under] = [TOKENS.get(text), TOKENS.get(surface)];
-    expect(over && under).toBeTruthy();
-    if (!over || !under) return;
-    expect(contrast(over.light, under.light)).toBeGreaterThanOrEqual(4.5);
-    expect(contrast(over.dark, under.dark)).toBeGreaterThanOrEqual(4.5);
-  });
+  it.each(PAIRS)('%s is readable on %s in both schemes', (text, surface) => readable(SHARED, text, surface));
+  it.each(WIDGET_PAIRS)("the widget's %s is readable on its %s in both schemes", (text, surface) => readable(WIDGET, text, surface));
 });

@@ -17,8 +17,8 @@ export function App({ panel }: { panel: Panel }): JSX.Element {
   return (
     <div class={`panel ${fresh ? 'fresh' : ''}`}>
       <Header panel={panel} words={words} />
-      <Banner panel={panel} words={words} />
       {fresh ? <Greeting panel={panel} words={words} /> : <ThreadView panel={panel} words={words} version={version} />}
+      <Banner panel={panel} words={words} />
       <Composer panel={panel} words={words} />
     </div>
   );

@@ -9,24 +9,25 @@ const PATIENCE = 1_000;
 
 /** What is said, and what the button says. */
 const NOTICES: Readonly<Record<string, readonly [TextKey, TextKey]>> = {
+  connecting: ['connecting', 'tryNow'],
   reconnecting: ['reconnecting', 'tryNow'],
   replaced: ['replaced', 'useHere'],
   stopped: ['closed', 'retry'],
 };
 
-/** The truth about the connection, and what happens next. */
+/** The truth about the connection, and what happens next. It stands where it moves nothing that is being read. */
 export function Banner({ panel, words: { t } }: { panel: Panel; words: Words }): JSX.Element {
   const { state, reason } = panel.status;
-  const slow = useDelay(state === 'connecting', PATIENCE);
-  const [title, action] = NOTICES[reason === 'replaced' ? reason : state] ?? [];
+  const first = state === 'connecting';
+  const slow = useDelay(first, PATIENCE);
+  const [title, action] = ((!first || slow) && NOTICES[reason === 'replaced' ? reason : state]) || [];
   return (
     <div class="banner" role="status">
-      {state === 'connecting' && slow && <p>{t('connecting')}</p>}
       {title && action && (
         <div class="notice">
           <p>
             <b>{t(title)}</b>
-            {state === 'reconnecting' && <span>{t('kept')}</span>}
+            {state !== 'stopped' && <span>{t('kept')}</span>}
           </p>
           <button type="button" onClick={() => panel.reconnect()}>
             {t(action)}

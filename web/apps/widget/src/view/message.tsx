@@ -68,7 +68,7 @@ function Meta({ item, panel, words: { t, clock } }: { item: MessageItem; panel: 
   return (
     <div class="meta">
       {item.edited && <span>{t('edited')}</span>}
-      {mark === 'sending' ? <span>{t('sending')}</span> : <time dateTime={new Date(item.time).toISOString()}>{clock(item.time)}</time>}
+      {mark === 'sending' ? <span>{t(panel.status.state === 'online' ? mark : 'unsent')}</span> : <time dateTime={new Date(item.time).toISOString()}>{clock(item.time)}</time>}
       {Mark && (
         <span class={`mark ${mark}`} role="img" aria-label={t(mark)} title={t(mark)}>
           <Mark />
@@ -79,6 +79,5 @@ function Meta({ item, panel, words: { t, clock } }: { item: MessageItem; panel: 
 }
 
 function failure({ error }: MessageItem): TextKey {
-  if (error?.code === 'too_large') return 'failedTooLarge';
-  return error?.code === 'rate_limited' ? 'failedLimited' : 'failed';
+  return error?.code === 'too_large' ? 'failedTooLarge' : 'failed';
 }
