@@ -90,7 +90,7 @@ describe('two agents', () => {
     await bo.locator('#view-waiting').waitFor(WAIT);
 
     await choose('Disable');
-    await bo.locator('text=The server has closed this connection').waitFor(WAIT);
+    await bo.locator('text=no access to this desk any more').waitFor(WAIT);
     await owner.evaluate((hash) => (location.hash = hash), `#/c/${id}`);
     await owner.locator('[aria-label^="Assignee"]').click();
     await expect.poll(() => owner.locator('[role=menuitemradio]').count(), WAIT).toBe(2);

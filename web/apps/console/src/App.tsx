@@ -17,7 +17,7 @@ export function App() {
   };
   const leave = useCallback((why: SignInReason) => {
     clearSession();
-    if (why === 'signedout') forgetDrafts();
+    if (why !== 'ended') forgetDrafts();
     setReason(why);
     setSession(null);
   }, []);

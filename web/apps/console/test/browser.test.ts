@@ -1,63 +1,17 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
-import { build } from 'vite';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { makeDesk, type MockDesk } from './fixture/data.mjs';
-import { mockServer, type MockServer } from './fixture/mock.mjs';
-import { serveStatic } from './fixture/static.mjs';
-
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const FLAGS = ['--no-sandbox', '--disable-background-networking', '--no-first-run', '--disable-component-update', '--disable-sync'];
-const missing = !existsSync(CHROMIUM);
-if (missing) console.warn(`skipped: no browser at ${CHROMIUM}; install the package chromium or set CHROMIUM`);
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { longHistory, missing, useConsole } from './fixture/console';
+import type { MockDesk } from './fixture/data.mjs';
+import type { MockServer } from './fixture/mock.mjs';
 
 describe.skipIf(missing)('the console in a browser', { timeout: 30_000 }, () => {
-  let folder: string;
-  let browser: Browser;
-  let site: { origin: string; close(): void };
+  const console_ = useConsole();
   let page: Page;
   let server: MockServer;
   let desk: MockDesk;
-  let complaints: string[];
 
-  beforeAll(async () => {
-    // The bundle that ships, not the development build that a test runner would choose.
-    vi.stubEnv('NODE_ENV', 'production');
-    folder = mkdtempSync(join(tmpdir(), 'console-'));
-    await build({ root: new URL('..', import.meta.url).pathname, logLevel: 'silent', build: { outDir: folder, emptyOutDir: true } });
-    vi.unstubAllEnvs();
-    site = await serveStatic(folder);
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-  }, 60_000);
-
-  afterAll(async () => {
-    await browser.close();
-    site.close();
-    rmSync(folder, { recursive: true });
-  });
-
-  afterEach(async () => {
-    await page.context().close();
-    expect(complaints).toEqual([]);
-  });
-
-  /** A signed-in page; `change` prepares what the server knows. */
-  async function start(change: (desk: MockDesk) => void = () => undefined, viewport = { width: 1440, height: 900 }): Promise<void> {
-    desk = makeDesk('en', Date.now());
-    change(desk);
-    complaints = [];
-    const context = await browser.newContext({ viewport, locale: 'en-GB' });
-    page = await context.newPage();
-    page.setDefaultTimeout(8_000);
-    page.on('pageerror', (error) => complaints.push(String(error)));
-    page.on('console', (message) => message.text().includes('Content Security Policy') && complaints.push(message.text()));
-    server = await mockServer(page, desk);
-    await page.addInitScript((session) => localStorage.setItem('unique-cs:session', session), JSON.stringify({ token: 't', agent: desk.me }));
-    await page.goto(`${site.origin}/console/`);
-    await page.waitForSelector('[data-conversation]');
-    await expect.poll(() => server.frames.some((frame) => frame.type === 'connect'), { timeout: 8_000 }).toBe(true);
+  async function start(...given: Parameters<typeof console_.start>): Promise<void> {
+    ({ page, server, desk } = await console_.start(...given));
   }
 
   async function open(id: string): Promise<void> {
@@ -76,13 +30,6 @@ describe.skipIf(missing)('the console in a browser', { timeout: 30_000 }, () => 
     one.seq += 1;
     const actor = { kind: 'contact', id: one.contact.id, name: one.contact.name };
     server.send({ type: 'event', name: 'message.created', conversation: id, seq: one.seq, id: `x${one.seq}`, time: Date.now(), actor, data: { body: { kind: 'text', text }, private: false } });
-  }
-
-  function longHistory(all: MockDesk): void {
-    const [one, pattern] = [all.conversations[0], all.events['5000']?.[1]];
-    if (!one || !pattern) throw new Error('fixture');
-    all.events['5000'] = Array.from({ length: 180 }, (_, index) => ({ ...pattern, seq: index + 1, id: `h${index}`, time: Date.now() - (200 - index) * 60_000 }));
-    Object.assign(one, { seq: 180, read: 180 });
   }
 
   it('sends with Enter, keeps a new line with Shift, and shows the marks', async () => {

@@ -8,10 +8,15 @@ import { initialState, type Entry } from '../state/state';
 import { createStore, type Store } from '../state/store';
 import { KEPT_EVENTS } from '../state/thread';
 import { Lists } from './lists';
+import { Retries } from './retries';
 import { Threads } from './threads';
 
 const SWEEP_MS = 1_000;
 const QUEUE_CHECK_MS = 1_500;
+/** An attempt that is due within this is not worth hurrying. */
+const SOON_MS = 1_000;
+
+type Farewell = 'ended' | 'signedout' | 'disabled';
 
 function socketUrl(): string {
   return `${location.origin.replace(/^http/, 'ws')}/ws`;
@@ -25,16 +30,18 @@ export class Desk {
   readonly threads: Threads;
   private readonly client: Messaging;
   private readonly endings: (() => void)[] = [];
+  private readonly retries = new Retries();
   private queueCheck: ReturnType<typeof setTimeout> | null = null;
+  private left = false;
   /** Server time minus ours. */
   private skew = 0;
 
   constructor(
     session: Session,
-    private readonly onSignedOut: (why: 'ended' | 'signedout') => void,
+    private readonly onSignedOut: (why: Farewell) => void,
   ) {
     this.store = createStore(initialState(session.agent));
-    this.api = createApi(session.token, () => onSignedOut('ended'));
+    this.api = createApi(session.token, { unauthorized: () => this.leave('ended'), answered: () => this.hurry() });
     this.client = new Client({
       url: socketUrl(),
       token: (refused) => (refused === session.token ? this.refused() : Promise.resolve(session.token)),
@@ -42,8 +49,8 @@ export class Desk {
       version: '0.1.0',
       store: `console:${session.agent.id}`,
     });
-    this.lists = new Lists(this.api, this.store);
-    this.threads = new Threads(this.api, this.store, this.client, this.lists);
+    this.lists = new Lists(this.api, this.store, this.retries);
+    this.threads = new Threads(this.api, this.store, this.client, this.lists, this.retries);
   }
 
   start(): void {
@@ -58,13 +65,28 @@ export class Desk {
   stop(): void {
     for (const end of this.endings.splice(0)) end();
     if (this.queueCheck) clearTimeout(this.queueCheck);
+    this.retries.stop();
     void this.client.stop();
   }
 
   /** Ends the session on the server too; it ends here even if the server does not answer. */
   async signOut(): Promise<void> {
+    this.left = true;
     await this.api.logout().catch(() => undefined);
     this.onSignedOut('signedout');
+  }
+
+  /** The first reason counts: what follows from it is none of its own. */
+  private leave(why: Farewell): void {
+    if (this.left) return;
+    this.left = true;
+    this.onSignedOut(why);
+  }
+
+  /** The server answers requests, so it will take connections, too. */
+  private hurry(): void {
+    const { retryAt } = this.store.get().link;
+    if (retryAt !== undefined && retryAt > Date.now() + SOON_MS) this.client.start();
   }
 
   reconnect(): void {
@@ -140,7 +162,7 @@ export class Desk {
   }
 
   private refused(): Promise<string> {
-    this.onSignedOut('ended');
+    this.leave('ended');
     return Promise.reject(new Error('signed out'));
   }
 
@@ -152,7 +174,11 @@ export class Desk {
   private listen(): void {
     const { client, store } = this;
     this.endings.push(
-      client.on('status', (status) => store.dispatch({ type: 'link', status })),
+      client.on('status', (status) => {
+        store.dispatch({ type: 'link', status });
+        // Who may not work here any more has nothing to look at here either.
+        if (status.reason === 'forbidden') this.leave('disabled');
+      }),
       client.on('outbox', (outbox) => store.dispatch({ type: 'outbox', outbox })),
       client.on('event', (event) => this.onEvent(event)),
       client.on('resync', (resync) => store.dispatch({ type: 'resync', resync })),

@@ -4,6 +4,7 @@ import type { Conversation } from '../model';
 import { inView } from '../state/select';
 import { listKey, type Listing, type StatusFilter, type View } from '../state/state';
 import type { Store } from '../state/store';
+import type { Retries } from './retries';
 
 const PAGE = 50;
 const MOST = 100;
@@ -15,15 +16,22 @@ function queryOf(view: View, filter: StatusFilter): ConversationQuery {
   return { ...(view === 'mine' ? { assignee: 'me' } : {}), ...(filter === 'any' ? {} : { status: filter }) };
 }
 
+/** What came of reading a conversation; without an `error` it is none that we may see. */
+export interface Found {
+  here: boolean;
+  error?: unknown;
+}
+
 /** Keeps the lists and single conversations as the server has them. */
 export class Lists {
-  private readonly fetching = new Map<string, Promise<boolean>>();
+  private readonly fetching = new Map<string, Promise<Found>>();
   private readonly shown = new Map<string, { view: View; filter: StatusFilter }>();
   private readonly searches = new Map<string, number>();
 
   constructor(
     private readonly api: Api,
     private readonly store: Store,
+    private readonly retries: Retries,
   ) {}
 
   /** Loads the first page of a view if it was never loaded. */
@@ -32,11 +40,12 @@ export class Lists {
     if (phase === 'idle' || phase === 'failed') void this.refresh(view, filter);
   }
 
-  async refresh(view: View, filter: StatusFilter): Promise<void> {
+  /** `quiet`: what the list says stays until there is an answer. */
+  async refresh(view: View, filter: StatusFilter, quiet = false): Promise<void> {
     const key = listKey(view, filter);
     this.shown.set(key, { view, filter });
     const phase = this.store.get().lists[key]?.phase;
-    if (phase !== 'ready') this.store.dispatch({ type: 'list', key, change: { phase: 'loading' } });
+    if (phase !== 'ready' && !quiet) this.store.dispatch({ type: 'list', key, change: { phase: 'loading' } });
     const limit = phase === 'ready' ? MOST : PAGE;
     try {
       const page = await this.api.conversations({ ...queryOf(view, filter), limit });
@@ -44,8 +53,9 @@ export class Lists {
       this.store.dispatch({ type: 'list', key, change: { phase: 'ready', cursor: page.cursor } });
       this.recheck(view, filter, page.conversations);
       if (!page.conversations.length) await this.lookForAny();
-    } catch {
+    } catch (error) {
       if (phase !== 'ready') this.store.dispatch({ type: 'list', key, change: { phase: 'failed' } });
+      this.retries.later(key, error, () => this.refresh(view, filter, true));
     }
   }
 
@@ -83,20 +93,21 @@ export class Lists {
     }
   }
 
-  /** Reads one conversation; false if there is none that we may see. Calls at the same time share one request. */
-  fetch(id: string): Promise<boolean> {
+  /** Reads one conversation. Calls at the same time share one request. */
+  fetch(id: string): Promise<Found> {
     const running = this.fetching.get(id);
     if (running) return running;
     const request = this.api
       .conversation(id)
-      .then((conversation) => {
+      .then((conversation): Found => {
         this.store.dispatch({ type: 'conversations', conversations: [conversation] });
-        return true;
+        return { here: true };
       })
-      .catch((error: unknown) => {
+      .catch((error: unknown): Found => {
         const gone = error instanceof ApiError && (error.status === 404 || error.status === 403);
-        if (gone) this.store.dispatch({ type: 'left', id });
-        return !gone && this.store.get().conversations[id] !== undefined;
+        if (!gone) return { here: this.store.get().conversations[id] !== undefined, error };
+        this.store.dispatch({ type: 'left', id });
+        return { here: false };
       })
       .finally(() => this.fetching.delete(id));
     this.fetching.set(id, request);

@@ -5,6 +5,7 @@ import type { TimelineEvent } from '../model';
 import type { PageKind } from '../state/thread';
 import type { Store } from '../state/store';
 import type { Lists } from './lists';
+import type { Retries } from './retries';
 
 const PAGE = 50;
 /** Catching up over more pages than this starts again at the newest one. */
@@ -21,18 +22,23 @@ export class Threads {
     private readonly store: Store,
     private readonly client: Messaging,
     private readonly lists: Lists,
+    private readonly retries: Retries,
   ) {}
 
   async open(id: string): Promise<void> {
     this.remember(id);
     const known = this.store.get().threads[id];
     this.store.dispatch({ type: 'thread', id, change: known?.phase === 'ready' ? {} : { phase: 'loading' } });
-    if (!this.store.get().conversations[id] && !(await this.lists.fetch(id))) {
-      this.store.dispatch({ type: 'thread', id, change: { phase: this.store.get().link.state === 'online' ? 'gone' : 'failed' } });
-      return;
-    }
+    const found = this.store.get().conversations[id] ? { here: true } : await this.lists.fetch(id);
+    if (!found.here) return this.missing(id, found.error);
     await (known?.phase === 'ready' ? this.catchUp(id) : this.load(id, { limit: PAGE }, 'newest'));
     this.subscribe(id);
+  }
+
+  /** None that we may see, or none that can be read now. */
+  private missing(id: string, error: unknown): void {
+    this.store.dispatch({ type: 'thread', id, change: { phase: error === undefined ? 'gone' : 'failed' } });
+    this.retries.later(id, error, () => this.opened[0] === id && this.open(id));
   }
 
   /** Leaving forgets where the new messages began, and frees what was scrolled far up. */
@@ -92,15 +98,32 @@ export class Threads {
   private async load(id: string, query: EventsQuery, kind: PageKind): Promise<boolean> {
     try {
       const page = await this.api.events(id, query);
+      if (kind !== 'newest' && this.renumbered(id, page.epoch)) return false;
       this.store.dispatch({ type: 'page', id, page, kind });
       return page.more;
     } catch (error) {
       const gone = error instanceof ApiError && error.status === 404;
       const empty = !this.store.get().threads[id]?.events.length;
       const phase = gone ? ('gone' as const) : empty ? ('failed' as const) : ('ready' as const);
-      this.store.dispatch({ type: 'thread', id, change: { phase, loadingEarlier: false } });
+      const again = !gone && this.retries.later(id, error, () => this.again(id, query, kind));
+      this.store.dispatch({ type: 'thread', id, change: { phase, loadingEarlier: kind === 'earlier' && again } });
       return false;
     }
+  }
+
+  /** Places of another epoch do not join ours: the client's `resync` replaces what is here, in one step. */
+  private renumbered(id: string, epoch: string): boolean {
+    const known = this.store.get().threads[id]?.epoch;
+    if (!known || known === epoch) return false;
+    this.store.dispatch({ type: 'thread', id, change: { loadingEarlier: false } });
+    return true;
+  }
+
+  /** What the thread says stays until there is an answer. */
+  private async again(id: string, query: EventsQuery, kind: PageKind): Promise<void> {
+    if (!this.store.get().threads[id]) return;
+    await this.load(id, query, kind);
+    this.subscribe(id);
   }
 
   /** Live from the last event that was loaded, so that nothing falls between. */

@@ -9,6 +9,8 @@ import css from './Banner.module.css';
 /** A first connection that takes longer than this is worth a word. */
 const PATIENCE_MS = 1_000;
 const TOAST_MS = 6_000;
+/** Counting down from less would only flicker. */
+const WORTH_COUNTING_S = 3;
 const BACK_MS = 2_500;
 
 function useBrowserOnline(): boolean {
@@ -48,7 +50,10 @@ function usePatience(waiting: boolean): boolean {
   return waiting && over;
 }
 
-/** Says within two seconds that the connection is lost, and what happens next; while it holds, what piles up. */
+/**
+ * Says within two seconds that the connection is lost, and what happens next; while it holds, what piles up. It stands at the foot of
+ * the window, so that nothing moves under the pointer.
+ */
 export function Banner({ onWaiting }: { onWaiting: () => void }) {
   const link = useDeskState((state) => state.link);
   const slow = usePatience(link.state === 'connecting');
@@ -56,7 +61,7 @@ export function Banner({ onWaiting }: { onWaiting: () => void }) {
   const back = useJustBack(link.state === 'online');
   if (link.state === 'stopped') return <Stopped link={link} />;
   if (!browserOnline) return <Offline />;
-  if (link.state === 'reconnecting') return <Reconnecting link={link} />;
+  if (link.state === 'reconnecting' || (slow && link.retryAt !== undefined)) return <Reconnecting link={link} />;
   if (slow) return <Connecting />;
   return back ? <Back /> : <Backlog onWaiting={onWaiting} />;
 }
@@ -153,7 +158,9 @@ function Reconnecting({ link }: { link: Status }) {
       icon={<CloudOff size={16} />}
       action={<Button size="small" onClick={() => desk.reconnect()}>{t('connection.now')}</Button>}
     >
-      <strong>{t('connection.lost')}</strong> {seconds > 0 ? t('connection.retry', { count: seconds }) : t('connection.trying')}{' '}
+      <strong>{t(link.state === 'connecting' ? 'connection.none' : 'connection.lost')}</strong>{' '}
+      {/* Read aloud, each second would be news. */}
+      <span aria-hidden="true">{seconds >= WORTH_COUNTING_S ? t('connection.retry', { count: seconds }) : t('connection.trying')}</span>{' '}
       <span className={css.more}>{t('connection.kept')}</span>
     </Strip>
   );
@@ -162,7 +169,7 @@ function Reconnecting({ link }: { link: Status }) {
 function Stopped({ link }: { link: Status }) {
   const t = useT();
   const desk = useDesk();
-  if (link.reason === 'stopped' || link.reason === 'unauthorized') return null;
+  if (link.reason === 'stopped' || link.reason === 'unauthorized' || link.reason === 'forbidden') return null;
   if (link.reason === 'replaced') {
     return (
       <Strip

@@ -128,7 +128,6 @@ export function Workspace() {
   return (
     <div className={css.app} data-page={route.page} data-open={open !== null || undefined} data-aside={(aside && !drawer && open !== null) || undefined}>
       {open && <SkipLink />}
-      <Banner onWaiting={commands.waiting} />
       <Rail page={route.page} onPalette={commands.palette} />
       {route.page === 'settings' ? (
         <Suspense fallback={<main className={css.thread} aria-busy="true" />}>
@@ -150,6 +149,7 @@ export function Workspace() {
           )}
         </>
       )}
+      <Banner onWaiting={commands.waiting} />
       {palette && <CommandBar open={open} commands={commands} onClose={() => setPalette(false)} />}
       <NoticeToast />
     </div>

@@ -16,6 +16,8 @@ export const en = {
   'signin.limited': { one: 'Too many attempts. Try again in {count} second.', other: 'Too many attempts. Try again in {count} seconds.' },
   'signin.unreachable': 'The server does not answer. Check your connection and try again.',
   'signin.failed': 'Signing in did not work: {reason}',
+  'signin.disabled': 'You have no access to this desk any more. If that is a mistake, tell an owner.',
+  'signin.away': 'The server cannot check passwords at the moment. Try again in a few seconds.',
   'signin.ended': 'Your session has ended. Please sign in again.',
   'signin.signedout': 'You are signed out.',
 
@@ -182,6 +184,7 @@ export const en = {
   'contact.unknown': 'Unknown',
 
   'connection.connecting': 'Connecting…',
+  'connection.none': 'No connection yet.',
   'connection.lost': 'Connection lost.',
   'connection.retry': { one: 'Trying again in {count} second.', other: 'Trying again in {count} seconds.' },
   'connection.trying': 'Trying again now…',

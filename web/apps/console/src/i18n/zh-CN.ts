@@ -17,6 +17,8 @@ export const zhCN: Dictionary<Key> = {
   'signin.limited': '尝试次数过多，请在 {count} 秒后重试。',
   'signin.unreachable': '服务器没有响应，请检查网络后重试。',
   'signin.failed': '登录失败：{reason}',
+  'signin.disabled': '你已无权使用此工作台。如有疑问，请联系账号所有者。',
+  'signin.away': '服务器暂时无法验证密码，请几秒后再试。',
   'signin.ended': '登录已失效，请重新登录。',
   'signin.signedout': '你已退出登录。',
 
@@ -183,6 +185,7 @@ export const zhCN: Dictionary<Key> = {
   'contact.unknown': '未知',
 
   'connection.connecting': '正在连接…',
+  'connection.none': '暂时连接不上。',
   'connection.lost': '连接已断开。',
   'connection.retry': '{count} 秒后重试。',
   'connection.trying': '正在重新连接…',

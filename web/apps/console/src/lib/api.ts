@@ -72,13 +72,18 @@ export function login(email: string, password: string): Promise<{ token: string;
 
 export type Api = ReturnType<typeof createApi>;
 
-/** The REST calls of the console for one signed-in agent; `onUnauthorized` hears of each 401. */
-export function createApi(token: string, onUnauthorized: () => void) {
-  const request = <T>(method: string, path: string, body?: unknown): Promise<T> =>
-    call<T>(method, path, token, body).catch((error: unknown) => {
-      if (error instanceof ApiError && error.status === 401) onUnauthorized();
+/** The REST calls of the console for one signed-in agent; `heard` is told of each answer that is one. */
+export function createApi(token: string, heard: { unauthorized: () => void; answered: () => void }) {
+  const request = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    try {
+      const answer = await call<T>(method, path, token, body);
+      heard.answered();
+      return answer;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) heard.unauthorized();
       throw error;
-    });
+    }
+  };
   const get = <T>(path: string) => request<T>('GET', path);
   return {
     me: () => get<{ agent: Agent }>('/me'),

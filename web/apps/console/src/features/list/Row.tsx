@@ -26,6 +26,7 @@ export const Row = memo(function Row({ id, selected, reachable, showAssignee }: 
   const typing = useDeskState((state) => state.typists.some((one) => one.conversation === id && one.actor.kind === 'contact'));
   const online = useDeskState((state) => state.presence[entry?.contact.id ?? '']);
   const me = useDeskState((state) => state.me.id);
+  const several = useDeskState((state) => state.inboxes.length > 1);
   if (!entry) return null;
   const name = contactName(t, entry.contact);
   return (
@@ -41,7 +42,7 @@ export const Row = memo(function Row({ id, selected, reachable, showAssignee }: 
       <Avatar id={entry.contact.id} name={entry.contact.name || entry.contact.email || ''} online={online} />
       <span className={css.head}>
         <span className={css.name} dir="auto">{name}</span>
-        <span className={css.dot} data-hue={colourIndex(entry.inbox.id, 6)} title={entry.inbox.name} role="img" aria-label={entry.inbox.name} />
+        {several && <span className={css.dot} data-hue={colourIndex(entry.inbox.id, 6)} title={entry.inbox.name} role="img" aria-label={entry.inbox.name} />}
         <time className={css.time} title={time.full(entry.updated_at)}>{time.ago(entry.updated_at, now)}</time>
       </span>
       <span className={css.tail}>

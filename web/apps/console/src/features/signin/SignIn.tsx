@@ -8,14 +8,14 @@ import { Button } from '../../ui/Button';
 import { Logo } from '../../ui/Logo';
 import css from './SignIn.module.css';
 
-export type SignInReason = 'ended' | 'signedout';
+export type SignInReason = 'ended' | 'signedout' | 'disabled';
 
 interface Props {
   reason: SignInReason | null;
   onSignIn: (session: Session, stay: boolean) => void;
 }
 
-type Problem = { kind: 'wrong' | 'unreachable' } | { kind: 'limited'; until: number } | { kind: 'failed'; reason: string };
+type Problem = { kind: 'wrong' | 'unreachable' | 'away' } | { kind: 'limited'; until: number } | { kind: 'failed'; reason: string };
 
 const DEFAULT_WAIT_S = 30;
 
@@ -24,7 +24,7 @@ function problemOf(error: unknown): Problem {
   if (error.status === 0) return { kind: 'unreachable' };
   if (error.status === 429) return { kind: 'limited', until: Date.now() + (error.retryAfter ?? DEFAULT_WAIT_S) * 1000 };
   if ([400, 401, 403, 404, 422].includes(error.status)) return { kind: 'wrong' };
-  return { kind: 'failed', reason: error.message };
+  return error.status >= 500 ? { kind: 'away' } : { kind: 'failed', reason: error.message };
 }
 
 /** Whole seconds until `until`, counting down once a second. */
@@ -43,7 +43,7 @@ function problemText(t: T, problem: Problem | null, reason: SignInReason | null,
   if (problem?.kind === 'limited') return seconds > 0 ? t('signin.limited', { count: seconds }) : null;
   if (problem?.kind === 'failed') return t('signin.failed', { reason: problem.reason });
   if (problem) return t(`signin.${problem.kind}`);
-  return reason === 'ended' ? t('signin.ended') : null;
+  return reason === null || reason === 'signedout' ? null : t(`signin.${reason}`);
 }
 
 function useSignIn(onSignIn: Props['onSignIn']) {

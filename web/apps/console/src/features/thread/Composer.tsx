@@ -134,8 +134,9 @@ function ModeTabs({ mode, onChange }: { mode: Mode; onChange: (mode: Mode) => vo
 
 function Foot({ note, empty, resolved, onSend }: { note: boolean; empty: boolean; resolved: boolean; onSend: () => void }) {
   const t = useT();
-  const online = useDeskState((state) => state.link.state === 'online');
-  const hint = !online ? 'composer.offline' : resolved && !note ? 'composer.resolved' : null;
+  // A first connection that is still being made is nothing to warn of.
+  const away = useDeskState((state) => state.link.state === 'reconnecting' || state.link.state === 'stopped');
+  const hint = away ? 'composer.offline' : resolved && !note ? 'composer.resolved' : null;
   return (
     <div className={css.foot}>
       <p className={css.hint} data-strong={hint ? true : undefined}>

@@ -1,5 +1,5 @@
 import { AlertCircle, Check, CheckCheck, Clock3, Lock } from 'lucide-react';
-import { memo, type ReactNode } from 'react';
+import { memo, useEffect, useState, type ReactNode } from 'react';
 import { useLanguage, useT } from '../../i18n';
 import { actorName, failureReason } from '../../lib/say';
 import type { LocalMessage, TimelineEvent } from '../../model';
@@ -8,6 +8,8 @@ import { Avatar } from '../../ui/Avatar';
 import { useDesk, useDeskState } from '../../ui/context';
 import { BodyView } from './BodyView';
 import css from './Message.module.css';
+
+const SLOW_MS = 1_000;
 
 interface Props {
   event: Extract<TimelineEvent, { name: 'message.created' }>;
@@ -76,11 +78,23 @@ function MarkSign({ mark }: { mark: Mark | 'sending' | 'queued' }) {
   );
 }
 
+/** True once something takes so long that it is worth a word. */
+function useSlow(waiting: boolean): boolean {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    if (!waiting) return;
+    const timer = setTimeout(() => setSlow(true), SLOW_MS);
+    return () => clearTimeout(timer);
+  }, [waiting]);
+  return slow;
+}
+
 /** A message without a place in the timeline: on its way, or refused with a reason and a way out. */
 export function UnsentRow({ message, first, last }: { message: LocalMessage; first: boolean; last: boolean }) {
   const { t, time } = useLanguage();
   const online = useDeskState((state) => state.link.state === 'online');
   const failed = message.state === 'failed';
+  const slow = useSlow(!failed);
   return (
     <div
       className={css.message}
@@ -97,7 +111,7 @@ export function UnsentRow({ message, first, last }: { message: LocalMessage; fir
       {failed && <FailedFoot message={message} />}
       {!failed && last && (
         <p className={css.foot}>
-          {online ? <time>{time.clock(message.createdAt)}</time> : t('message.queued')}
+          {!online ? t('message.queued') : slow ? t('message.sending') : <time>{time.clock(message.createdAt)}</time>}
           <MarkSign mark={online ? 'sending' : 'queued'} />
         </p>
       )}

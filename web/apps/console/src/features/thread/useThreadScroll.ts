@@ -21,10 +21,11 @@ interface ThreadScroll {
 export function useThreadScroll(thread: Thread, unsent: number, onEarlier: () => void): ThreadScroll {
   const box = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  const before = useRef({ first: 0, height: 0, unsent: 0, placed: false });
+  const before = useRef({ height: 0, unsent: 0, placed: false });
+  const anchor = useRef<Anchor | null>(null);
   const follows = useRef(true);
   const [sight, setSight] = useState({ atBottom: true, seenSeq: 0 });
-  const [first, last] = [thread.events[0]?.seq ?? 0, thread.events.at(-1)?.seq ?? 0];
+  const last = thread.events.at(-1)?.seq ?? 0;
 
   const look = useCallback((element: HTMLElement) => {
     const atBottom = isAtBottom(element);
@@ -42,15 +43,15 @@ export function useThreadScroll(thread: Thread, unsent: number, onEarlier: () =>
   useLayoutEffect(() => {
     const [element, was] = [box.current, before.current];
     if (!element || !thread.events.length) return;
-    const height = element.scrollHeight;
     if (!was.placed) place(element);
-    else if (first < was.first) element.scrollTop += height - was.height;
     else if ((follows.current && wasAtEnd(element, was.height)) || unsent > was.unsent) toBottom();
-    before.current = { first, height: element.scrollHeight, unsent, placed: true };
+    else hold(element, anchor.current);
+    before.current = { height: element.scrollHeight, unsent, placed: true };
+    anchor.current = anchorOf(element);
     look(element);
     // Where the first sight is near the top already, no scrolling would ask for what is above.
     if (element.scrollTop < NEAR_TOP_PX) onEarlier();
-  }, [thread.events, first, unsent, toBottom, look, onEarlier]);
+  }, [thread.events, unsent, toBottom, look, onEarlier]);
 
   useEffect(() => {
     const inner = content.current;
@@ -58,6 +59,7 @@ export function useThreadScroll(thread: Thread, unsent: number, onEarlier: () =>
     if (!inner || !element) return;
     const observer = new ResizeObserver(() => {
       if (follows.current) element.scrollTop = element.scrollHeight;
+      else hold(element, anchor.current);
       before.current.height = element.scrollHeight;
     });
     observer.observe(inner);
@@ -68,6 +70,7 @@ export function useThreadScroll(thread: Thread, unsent: number, onEarlier: () =>
   const onScroll = () => {
     const element = box.current;
     if (!element) return;
+    anchor.current = anchorOf(element);
     look(element);
     if (element.scrollTop < NEAR_TOP_PX) onEarlier();
   };
@@ -81,6 +84,26 @@ function isAtBottom(element: HTMLElement): boolean {
 /** Before its content grew; a scroll of this very moment has not been told as an event yet. */
 function wasAtEnd(element: HTMLElement, height: number): boolean {
   return height - element.scrollTop - element.clientHeight < BOTTOM_PX;
+}
+
+/** The message at the top of what is in sight, and where it stands. */
+interface Anchor {
+  seq: string;
+  top: number;
+}
+
+function anchorOf(element: HTMLElement): Anchor | null {
+  const rows = element.querySelectorAll<HTMLElement>('[data-seq]');
+  const row = [...rows].find((one) => one.offsetTop + one.offsetHeight > element.scrollTop);
+  return row?.dataset.seq ? { seq: row.dataset.seq, top: row.offsetTop } : null;
+}
+
+/** Whatever came above the anchor moves nothing in sight. */
+function hold(element: HTMLElement, anchor: Anchor | null): void {
+  const row = anchor && element.querySelector<HTMLElement>(`[data-seq="${anchor.seq}"]`);
+  if (!row || row.offsetTop === anchor.top) return;
+  element.scrollTop += row.offsetTop - anchor.top;
+  anchor.top = row.offsetTop;
 }
 
 /** The first sight of a thread: the line above what is new, else the end. */
