@@ -63,10 +63,17 @@ class SettingsError(UniqueCsError):
 
 
 class StorageUnavailable(UniqueCsError):
-    """The store can't take writes now; nothing of the refused write was stored."""
+    """The store can't take writes now; nothing of the refused write was stored.
 
-    def __init__(self, message: str, retry_after_ms: int = 1000) -> None:
+    Clients are told the `message`. `reason` is for logs and for those who may see the details of `/readyz`.
+    """
+
+    def __init__(self, message: str, retry_after_ms: int = 1000, *, reason: str = "") -> None:
         super().__init__(Code.OVERLOADED, message, retry_after_ms=retry_after_ms)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.reason}" if self.reason else self.message
 
 
 class OutcomeUnknown(UniqueCsError):

@@ -154,7 +154,9 @@ async def test_while_the_server_is_away_everything_says_so(own_mariadb: MariaDb)
     for work in (archive.cursor(), archive.store(1, [], [], [])):
         with pytest.raises(StorageUnavailable) as raised:
             await work
-        assert PASSWORD not in raised.value.message
+        assert raised.value.message == "the database is away"
+        assert raised.value.reason in str(raised.value)
+        assert PASSWORD not in str(raised.value)
         assert raised.value.retry_after_ms
     own_mariadb.start()
     await archive.store(1, [], [], [])

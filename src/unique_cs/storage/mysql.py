@@ -171,4 +171,4 @@ def _code(error: BaseException) -> int:
 def _away(error: BaseException) -> StorageUnavailable:
     # SQLAlchemy's own text repeats the statement, which may have a thousand rows.
     reason = error.orig if isinstance(error, DBAPIError) else error
-    return StorageUnavailable(f"the database is away: {reason!r}")
+    return StorageUnavailable("the database is away", reason=repr(reason))
