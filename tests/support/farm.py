@@ -28,6 +28,7 @@ frontend all
     default_backend nodes
 backend nodes
     balance leastconn
+    cookie node rewrite
     option httpchk GET /readyz
     default-server inter 300ms fall 2 rise 1 on-marked-down shutdown-sessions
 {servers}
@@ -83,10 +84,11 @@ class Farm(Target):
 
 @contextmanager
 def balanced(folder: Path, farm: Farm) -> Iterator[None]:
-    """HAProxy in front of the nodes."""
+    """HAProxy in front of the nodes; who has the cookie `node=0` is sent to the first while that serves."""
     haproxy = program("haproxy", "haproxy")
     servers = "\n".join(
-        f"    server node{number} 127.0.0.1:{port} check" for number, port in enumerate(farm.doors)
+        f"    server node{number} 127.0.0.1:{port} check cookie {number}"
+        for number, port in enumerate(farm.doors)
     )
     file = folder / "haproxy.cfg"
     file.write_text(_CONFIGURATION.format(port=farm.port, servers=servers))

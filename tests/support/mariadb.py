@@ -146,7 +146,8 @@ def _system_user() -> str:
     return "mysql" if "mysql" in names else "root"
 
 
-def _started() -> Iterator[MariaDb]:
+def started() -> Iterator[MariaDb]:
+    """A server while the generator stands at its one step."""
     program("mariadbd", "mariadb-server")
     # Not below pytest's folder: the server's account may not enter it, and a socket's path has 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="unique-mariadb-"))
@@ -163,10 +164,10 @@ def _started() -> Iterator[MariaDb]:
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
     """The server that all tests share. Take a database of your own, and leave the server running."""
-    yield from _started()
+    yield from started()
 
 
 @pytest.fixture
 def own_mariadb() -> Iterator[MariaDb]:
     """A server for one test, which may kill, stop or pause it."""
-    yield from _started()
+    yield from started()

@@ -9,14 +9,47 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const VENV = join(ROOT, '.venv/bin/python');
 export const PYTHON = existsSync(VENV) ? VENV : 'python3';
 
 export const INBOX = 'shop';
 export const OWNER = { email: 'owner@example.com', password: 'correct horse battery staple' };
+/** Settings of a first start. */
+export const FIRST = { UNIQUE_CS_OWNER_EMAIL: OWNER.email, UNIQUE_CS_OWNER_PASSWORD: OWNER.password, UNIQUE_CS_INBOX_KEY: INBOX };
 
-export class Server {
+/** What answers at `origin`, spoken to over REST. */
+export class Site {
+  constructor(origin) {
+    this.origin = origin;
+  }
+
+  async call(method, path, body, token) {
+    const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID(), ...(token ? { authorization: `Bearer ${token}` } : {}) };
+    const response = await fetch(`${this.origin}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response.status === 204 ? undefined : response.json();
+  }
+
+  /** An agent at work over REST. */
+  async agent() {
+    const { token } = await this.call('POST', '/auth/login', OWNER);
+    return {
+      token,
+      conversations: async () => (await this.call('GET', '/conversations', undefined, token)).conversations,
+      events: async (id) => (await this.call('GET', `/conversations/${id}/events?after=0&limit=200`, undefined, token)).events,
+      say: (id, text) => this.call('POST', `/conversations/${id}/messages`, { body: { kind: 'text', text } }, token),
+      assign: async (id) => this.call('POST', `/conversations/${id}/assign`, { agent: (await this.call('GET', '/me', undefined, token)).agent.id }, token),
+      inbox: async () => {
+        const { inboxes } = await this.call('GET', '/inboxes', undefined, token);
+        return this.call('GET', `/inboxes/${inboxes[0].id}`, undefined, token);
+      },
+      status: (id, status) => this.call('POST', `/conversations/${id}/status`, { status }, token),
+    };
+  }
+}
+
+export class Server extends Site {
   static async start(settings = {}) {
     const data = await mkdtemp(join(tmpdir(), 'unique-cs-e2e-'));
     const server = new Server(data, await freePort(), settings);
@@ -26,8 +59,8 @@ export class Server {
 
   /** `settings` are environment variables. */
   constructor(data, port, settings = {}) {
+    super(`http://localhost:${port}`);
     this.data = data;
-    this.origin = `http://localhost:${port}`;
     this.log = '';
     this.environment = {
       ...process.env,
@@ -35,9 +68,7 @@ export class Server {
       UNIQUE_CS_GRPC_PORT: '0',
       UNIQUE_CS_MQTT_PORT: '0',
       UNIQUE_CS_DATA_DIR: data,
-      UNIQUE_CS_OWNER_EMAIL: OWNER.email,
-      UNIQUE_CS_OWNER_PASSWORD: OWNER.password,
-      UNIQUE_CS_INBOX_KEY: INBOX,
+      ...FIRST,
       ...settings,
     };
   }
@@ -71,30 +102,6 @@ export class Server {
     await ended;
     clearTimeout(late);
     await rm(this.data, { recursive: true, force: true });
-  }
-
-  async call(method, path, body, token) {
-    const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID(), ...(token ? { authorization: `Bearer ${token}` } : {}) };
-    const response = await fetch(`${this.origin}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-    return response.status === 204 ? undefined : response.json();
-  }
-
-  /** An agent at work over REST. */
-  async agent() {
-    const { token } = await this.call('POST', '/auth/login', OWNER);
-    return {
-      token,
-      conversations: async () => (await this.call('GET', '/conversations', undefined, token)).conversations,
-      events: async (id) => (await this.call('GET', `/conversations/${id}/events?after=0&limit=200`, undefined, token)).events,
-      say: (id, text) => this.call('POST', `/conversations/${id}/messages`, { body: { kind: 'text', text } }, token),
-      assign: async (id) => this.call('POST', `/conversations/${id}/assign`, { agent: (await this.call('GET', '/me', undefined, token)).agent.id }, token),
-      inbox: async () => {
-        const { inboxes } = await this.call('GET', '/inboxes', undefined, token);
-        return this.call('GET', `/inboxes/${inboxes[0].id}`, undefined, token);
-      },
-      status: (id, status) => this.call('POST', `/conversations/${id}/status`, { status }, token),
-    };
   }
 }
 
