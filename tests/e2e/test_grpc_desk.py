@@ -20,6 +20,7 @@ from tests.support.grpc_line import Desk, Frame, begin, channel
 from tests.support.npm import install, node
 from tests.support.world import World, running
 from unique_cs.bench.process import ServerProcess, free_port
+from unique_cs.gateway.transports.grpc_tools import MOST_ASKING
 from unique_cs.v1 import messaging_pb2 as pb
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,7 +43,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory, port: int) -> AsyncIt
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def road(port: int) -> AsyncIterator[grpc.aio.Channel]:
+async def road(server: ServerProcess, port: int) -> AsyncIterator[grpc.aio.Channel]:
     async with channel(port) as made:
         yield made
 
@@ -141,6 +142,23 @@ async def test_the_desk_refuses_as_rest_does(road: grpc.aio.Channel, town: World
 
 
 # What gRPC's tools ask for
+
+
+async def test_who_needs_no_token_holds_nothing(road: grpc.aio.Channel) -> None:
+    """Calls that stay for as long as a client likes are few, and there is no way to watch."""
+    watch: Any = road.unary_stream("/grpc.health.v1.Health/Watch")
+    assert await watch(b"").code() is StatusCode.UNIMPLEMENTED
+    asked = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+    calls: list[Any] = []
+    for _ in range(MOST_ASKING + 1):
+        info: Any = road.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")()
+        await info.write(asked)
+        calls.append(info)
+        if len(calls) <= MOST_ASKING:
+            assert await info.read() is not grpc.aio.EOF
+    assert await calls[-1].code() is StatusCode.RESOURCE_EXHAUSTED
+    for info in calls:
+        info.cancel()
 
 
 async def test_health_and_reflection(road: grpc.aio.Channel) -> None:

@@ -7,8 +7,6 @@ from typing import Any, Final
 
 import grpc
 from grpc import StatusCode
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from unique_cs.errors import HTTP_STATUS, Code, UniqueCsError
 from unique_cs.gateway.gateway import Gateway
@@ -16,12 +14,12 @@ from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.origin import TrustedProxies
 from unique_cs.gateway.transports.grpc_peers import Shears, peer_address
 from unique_cs.gateway.transports.grpc_stream import GrpcStream
+from unique_cs.gateway.transports.grpc_tools import DESCRIBER, HEALTH, Health, Reflection
 from unique_cs.telemetry import log
 from unique_cs.v1.messaging_pb2 import DESCRIPTOR
 
 MESSAGING: Final = DESCRIPTOR.services_by_name["Messaging"].full_name
 DESK: Final = DESCRIPTOR.services_by_name["Desk"].full_name
-HEALTH: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 CODE: Final = "unique-cs-code"
 RETRY: Final = "retry-after-ms"
@@ -79,7 +77,7 @@ class GrpcEndpoint:
         Several processes may have a port that is `shared`; the kernel divides the connections.
         """
         self._server = grpc.aio.server(options=_options(limits, shared=shared))
-        self._health = health.aio.HealthServicer()
+        self._health = Health(("", MESSAGING, DESK))
         self._ending: asyncio.Task[None] | None = None
         self._shears = Shears()
         address = f"[{host or '::'}]:{port}" if ":" in (host or "::") else f"{host}:{port}"
@@ -102,12 +100,10 @@ class GrpcEndpoint:
             (
                 grpc.method_handlers_generic_handler(MESSAGING, streams),
                 grpc.method_handlers_generic_handler(DESK, calls),
+                self._health.handler(),
+                Reflection((MESSAGING, DESK, HEALTH, DESCRIBER)).handler(),
             )
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((MESSAGING, DESK, HEALTH, reflection.SERVICE_NAME), self._server)
-        for name in ("", MESSAGING, DESK):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
 
     def stop_accepting(self, seconds: float) -> None:
@@ -116,7 +112,7 @@ class GrpcEndpoint:
             self._ending = asyncio.get_running_loop().create_task(self._end(seconds))
 
     async def _end(self, seconds: float) -> None:
-        await self._health.enter_graceful_shutdown()
+        self._health.serving = False
         await self._server.stop(seconds)
 
     async def close(self) -> None:
