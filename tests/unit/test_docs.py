@@ -23,6 +23,7 @@ from unique_cs.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
+CHINESE = ROOT / "docs" / "zh-CN"
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
 TRANSPORTS = {"GET /ws", "POST /api/v1/stream", "POST /api/v1/stream/{session}"}
 ROW = re.compile(r"^\| `?(?P<name>[^|`]+?)`? \| (?P<second>[^|]*?) \| (?P<third>[^|]*?) \|$", re.MULTILINE)
@@ -123,6 +124,45 @@ def test_the_readmes_are_equal_in_rank() -> None:
     for pattern in (r"^## ", r"^```", r"^\| ", r"^make ", r"<script [^>]*>"):
         counts = [len(re.findall(pattern, text, re.MULTILINE)) for text in (english, chinese)]
         assert counts[0] == counts[1], pattern
+
+
+MIRRORED = sorted(
+    page.relative_to(ROOT / "docs")
+    for page in (*ROOT.glob("docs/guides/*.md"), *ROOT.glob("docs/operations/*.md"))
+)
+MEASURED = Path("operations/performance.md")
+"""What was measured stands on the English page only."""
+
+
+@pytest.mark.parametrize("page", MIRRORED, ids=str)
+def test_a_guide_is_the_same_in_chinese(page: Path) -> None:
+    """Section by section: headings, examples, and the rows of tables and lists."""
+    english, chinese = (shape((root / page).read_text()) for root in (ROOT / "docs", CHINESE))
+    if page == MEASURED:
+        english = english[: len(chinese)]
+    assert chinese == english
+
+
+def shape(text: str) -> list[str]:
+    """What a page is made of, without its words: headings, and in their order blocks, rows and points."""
+    found: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        if line.startswith("```"):
+            inside = not inside
+            found += [line] if inside else []
+        elif not inside and (mark := re.match(r"#+ |\||- |\d+\. ", line)):
+            found.append(mark[0])
+    return found
+
+
+@pytest.mark.parametrize("page", ["settings.md", "metrics.md"])
+def test_a_reference_page_is_the_same_in_chinese(page: str) -> None:
+    def names(folder: Path) -> list[tuple[str, str]]:
+        rows_ = ROW.finditer((folder / page).read_text())
+        return [(row["name"], row["second"].replace("空", "empty")) for row in rows_ if "`" in row[0]]
+
+    assert names(CHINESE / "reference") == names(REFERENCE)
 
 
 def test_every_verb_is_documented_and_every_verb_in_the_docs_is_one() -> None:
