@@ -161,7 +161,8 @@ class Cluster:
         if not await recovery.is_offered(self.journal.id):
             await self._register()
             await self.group.drain()
-            await recovery.offer(self.journal.id, self.journal.unsettled())
+            unsettled = self.journal.unsettled(await self._archive.cursor())
+            await recovery.offer(self.journal.id, unsettled)
         lease = Lease(self._shard, self._clock, RECOVERY)
         if not await lease.acquire():
             return

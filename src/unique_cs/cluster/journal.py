@@ -32,9 +32,12 @@ class Journal:
             self.settled = place
             self._group.put(keys.fact(_SETTLED), place.to_bytes(8, "big"))
 
-    def unsettled(self) -> list[Record]:
-        """The records that the cold tier may not have, in order."""
-        return self._records(_key(self.settled + 1), keys.after(JOURNAL))
+    def unsettled(self, archived: int) -> list[Record]:
+        """The records that the cold tier may not have, in order; what it has, it has up to `archived`.
+
+        A database that was restored from a backup has less than it had when these were settled.
+        """
+        return self._records(_key(min(self.settled, archived) + 1), keys.after(JOURNAL))
 
     def between(self, after: int, upto: int) -> list[Record]:
         """The records above a place, up to another, in order."""
