@@ -282,6 +282,7 @@ class App:
         seconds = self._settings.drain_ms / 1000
         self._server.stop_accepting()
         self._mqtt.stop_accepting()
+        await self._listeners.let_in(seconds)
         self._listeners.stop_accepting(seconds)
         self._plugins.stop_accepting()
         await self._gateway.drain(seconds)

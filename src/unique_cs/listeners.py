@@ -1,10 +1,11 @@
 """The ports of a process: all are taken before any store is opened, and served once there is a gateway."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from unique_cs.api.deps import Deps
 from unique_cs.config import PREFIX, Settings
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from unique_cs.gateway.transports.grpc_endpoint import GrpcEndpoint
 
 T = TypeVar("T")
+
+ON_THE_WAY_S: Final = 0.5
+"""In which what was begun arrives, when ports are left that other processes have too."""
 
 
 class Handed(NamedTuple):
@@ -65,10 +69,11 @@ class Listeners:
         With `handed`, those are served, and the port of gRPC is shared with other processes.
         """
         self._tls = tls_context(settings)
+        self._shared = handed is not None
         self.http = handed.http if handed else _listen(settings, "http_port")
         self._mqtt = handed.mqtt if handed else take_mqtt(settings)
         self._grpc = _optional(
-            settings, "grpc_port", lambda: _open_grpc(settings, limits, shared=handed is not None)
+            settings, "grpc_port", lambda: _open_grpc(settings, limits, shared=self._shared)
         )
 
     async def start(self, gateway: Gateway, mqtt: Endpoint, proxies: TrustedProxies, deps: Deps) -> None:
@@ -78,6 +83,13 @@ class Listeners:
             from unique_cs.api.grpc_desk import Desk  # noqa: PLC0415  # see `_open_grpc`
 
             await self._grpc.start(gateway, proxies, Desk(deps).calls())
+
+    async def let_in(self, seconds: float) -> None:
+        """Where others have the ports too: serve for a moment those who were on their way to this process."""
+        if self._shared:
+            if self._grpc is not None:
+                self._grpc.hold_off()
+            await asyncio.sleep(min(ON_THE_WAY_S, seconds))
 
     def stop_accepting(self, seconds: float) -> None:
         """Let nobody in over gRPC any more; what runs there has so many seconds."""

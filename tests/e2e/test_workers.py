@@ -7,20 +7,31 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 from msgspec.structs import replace
 
+from tests.support.mqtt import connect
 from unique_cs.bench.process import ServerProcess, free_port
 from unique_cs.config import Settings
 from unique_cs.errors import SettingsError
+from unique_cs.gateway.server import listen
+from unique_cs.gateway.transports.grpc_listener import hold_off, listening
 from unique_cs.workers.supervisor import Supervisor
 
 STORES = {"redis_url": "redis://127.0.0.1", "database_url": "mysql://127.0.0.1/unique"}
 ENVIRON = {f"UNIQUE_CS_{name.upper()}": value for name, value in STORES.items()}
+
+
+HTTP = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+WEBSOCKET = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
 
 
 class Crew(ServerProcess):
@@ -43,7 +54,7 @@ class Crew(ServerProcess):
 
     async def workers(self) -> set[str]:
         """The numbers of those that answer the supervisor."""
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(timeout=30) as http:
             page = await http.get(f"http://127.0.0.1:{self.admin}/metrics")
         return set(re.findall(r'^unique_cs_connections\{worker="(\d+)"\} ', page.text, re.MULTILINE))
 
@@ -70,29 +81,30 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 class Visitors:
-    """They connect all the time, each for one request; `failed` has what went wrong."""
+    """They connect all the time, each for one answer; `failed` has what went wrong."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, request: bytes = HTTP, answer: bytes = b"HTTP/1.1 200 ") -> None:
         self._port = port
+        self._request, self._answer = request, answer
         self.served = 0
         self.failed: list[str] = []
-        self._tasks = [asyncio.ensure_future(self._come()) for _ in range(4)]
+        self._tasks = [asyncio.ensure_future(self._come()) for _ in range(2)]
 
     async def _come(self) -> None:
         while True:
             try:
                 answer = await self._ask()
-                assert answer.startswith(b"HTTP/1.1 200 "), answer
+                assert answer == self._answer, answer
                 self.served += 1
-            except (OSError, AssertionError) as error:
+            except (OSError, EOFError, AssertionError) as error:
                 self.failed.append(repr(error))
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)
 
     async def _ask(self) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return await reader.read()
+            writer.write(self._request)
+            return await reader.readexactly(len(self._answer))
         finally:
             writer.close()
 
@@ -148,18 +160,26 @@ async def test_a_worker_that_was_killed_comes_back_and_nobody_is_refused(tmp_pat
         assert not any("refused" in each for each in visitors.failed)
 
 
-async def test_all_are_replaced_one_by_one_and_no_request_fails(tmp_path: Path) -> None:
-    async with crew(tmp_path) as here:
-        visitors = Visitors(here.port)
-        await until(lambda: visitors.served > 20)
+async def test_all_are_replaced_one_by_one_and_nobody_notices(tmp_path: Path) -> None:
+    grpc, mqtt = free_port(), free_port()
+    ports = {"UNIQUE_CS_GRPC_PORT": str(grpc), "UNIQUE_CS_MQTT_PORT": str(mqtt)}
+    async with crew(tmp_path, UNIQUE_CS_RATE_LIMITS="off", **ports) as here:
+        everybody = [
+            Visitors(here.port),
+            Visitors(here.port, WEBSOCKET, b"HTTP/1.1 101 "),
+            Visitors(mqtt, connect(4, "x"), b"\x20\x02\0\5"),
+            Visitors(grpc, HTTP2, b"\0\0\x1e\4"),
+        ]
+        await until(lambda: all(each.served > 20 for each in everybody))
         before = here.pids()
         for round_ in (1, 2):
             os.kill(here.pid, signal.SIGHUP)
             await until(lambda: here.count("every worker was replaced") == round_)  # noqa: B023
-        served = visitors.served
-        await until(lambda: visitors.served > served + 20)
-        await visitors.leave()
-        assert visitors.failed == []
+        served = [each.served for each in everybody]
+        await until(lambda: all(each.served > now + 20 for each, now in zip(everybody, served, strict=True)))
+        for each in everybody:
+            await each.leave()
+        assert [each.failed for each in everybody] == [[], [], [], []]
         assert len(here.pids()) == 2
         assert not here.pids() & before
         # Folders go round: 0 1, 2 0, 1 2.
@@ -196,3 +216,38 @@ async def test_a_port_that_another_server_has_is_not_shared() -> None:
         here = Settings(host="127.0.0.1", http_port=other.getsockname()[1])
         with pytest.raises(SettingsError, match="UNIQUE_CS_HTTP_PORT"):
             Supervisor(replace(here, **STORES), 2)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_who_comes_while_a_listener_leaves_is_served_by_the_other(host: str) -> None:
+    """And whoever came before is not lost, though nobody had accepted yet."""
+    (leaving,) = listen(host, 0, reuse_port=True)
+    port = leaving.getsockname()[1]
+    (staying,) = listen(host, port, reuse_port=True)
+    assert len(list(listening(port))) == 2
+    with leaving, staying, ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(socket.create_connection((host, port)))
+        hold_off(leaving)
+        coming = [stack.enter_context(socket.socket(leaving.family)) for _ in range(30)]
+        for each in coming:
+            each.setblocking(False)
+            each.connect_ex((host, port))
+        given = _accepted(leaving)
+        leaving.close()
+        # Half of them knocked in vain, and do so once more after a second.
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(asyncio.get_running_loop().sock_sendall(each, b"x") for each in coming))
+        assert 0 < given < 30
+        assert given + _accepted(staying) == 60
+
+
+def _accepted(listener: socket.socket) -> int:
+    """How many connections it was given."""
+    count = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1

@@ -12,6 +12,7 @@ from unique_cs.errors import HTTP_STATUS, Code, UniqueCsError
 from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.origin import TrustedProxies
+from unique_cs.gateway.transports.grpc_listener import hold_off, listening
 from unique_cs.gateway.transports.grpc_peers import Shears, peer_address
 from unique_cs.gateway.transports.grpc_stream import GrpcStream
 from unique_cs.gateway.transports.grpc_tools import DESCRIBER, HEALTH, Health, Reflection
@@ -105,6 +106,11 @@ class GrpcEndpoint:
             )
         )
         await self._server.start()
+
+    def hold_off(self) -> None:
+        """Leave new connections to the other processes that share the port."""
+        for sock in listening(self.port):
+            hold_off(sock)
 
     def stop_accepting(self, seconds: float) -> None:
         """Take no more connections and calls; what runs has so many seconds. A further call does nothing."""
