@@ -53,7 +53,7 @@ def read_identity(inbox: Inbox, token: str, now_ms: int) -> Identity:
     except (JoseError, ValueError) as error:
         raise _refused(str(error)) from error
     subject = claims["sub"]
-    if not 0 < len(subject) <= MAX_SUBJECT:
+    if not 0 < len(subject) <= MAX_SUBJECT or _whole(subject) != subject:
         raise _refused(f"sub has 1 to {MAX_SUBJECT} characters")
     return Identity(subject, _text(claims, "name"), _text(claims, "email"))
 
@@ -69,7 +69,12 @@ def _verified(inbox: Inbox, token: str) -> dict[str, Any]:
 
 def _text(claims: dict[str, Any], name: str) -> str:
     value = claims.get(name)
-    return value.strip()[:300] if isinstance(value, str) else ""
+    return _whole(value).strip()[:300] if isinstance(value, str) else ""
+
+
+def _whole(text: str) -> str:
+    """The text without halves of surrogate pairs, as a cut emoji leaves them: no store takes these."""
+    return text.encode(errors="replace").decode()
 
 
 def _refused(why: str) -> UniqueCsError:

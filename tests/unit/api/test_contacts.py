@@ -1,6 +1,8 @@
 """Contact sessions and contacts over REST."""
 
 import asyncio
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -19,6 +21,15 @@ def identity(subject: str = "u-1", *, key: str = "s" * 32, algorithm: str = "HS2
     claims = {"aud": "shop", "sub": subject, "exp": NOW_S + 60} | changes
     given = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode({"alg": algorithm}, given, OctKey.import_key(key), algorithms=[algorithm])
+
+
+def escaped(text: str, written: str, **changes: Any) -> str:
+    """An identity token in whose JSON a text is written in another way, as other libraries do."""
+    head, claims, _ = identity(**changes).split(".")
+    payload = urlsafe_b64decode(claims + "==").replace(text.encode(), written.encode())
+    signed = f"{head}.{urlsafe_b64encode(payload).decode().rstrip('=')}"
+    signature = hmac.digest(b"s" * 32, signed.encode(), "sha256")
+    return f"{signed}.{urlsafe_b64encode(signature).decode().rstrip('=')}"
 
 
 async def session(harness: Harness, token: str = "", **fields: Any) -> Any:
@@ -124,6 +135,7 @@ async def test_first_visits_of_one_subject_at_once_make_one_contact(harness: Har
         identity(sub=None),
         identity(sub=""),
         identity(sub=7),
+        escaped("u-1", "u-\\ud83d"),
         identity(exp=None),
         identity(exp=NOW_S),
         identity(exp="never"),
@@ -142,6 +154,12 @@ async def test_identity_tokens_that_prove_nothing(harness: Harness, token: str) 
 async def test_an_identity_token_may_name_several_audiences_and_a_fast_clock(harness: Harness) -> None:
     token = identity(aud=["shop", "else"], iat=NOW_S + 30)
     assert (await session(harness, identity_token=token))["contact"]["verified"]
+
+
+async def test_a_name_with_half_an_emoji_is_taken(harness: Harness) -> None:
+    """A site's server may cut names to a length."""
+    known = await session(harness, identity_token=escaped("Ann", "Ann \\ud83d", name="Ann"))
+    assert known["contact"]["name"] == "Ann ?"
 
 
 async def test_an_inbox_without_a_secret_takes_no_identity_tokens(harness: Harness) -> None:
