@@ -6,6 +6,7 @@ from typing import Final
 
 from unique_cs.domain.flow import AddressBuckets, KeyedBuckets, MakeBuckets, own_buckets
 from unique_cs.domain.permission import Principal
+from unique_cs.errors import Code, UniqueCsError
 from unique_cs.gateway.hub import Hub
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.pressure import Pressure
@@ -48,3 +49,14 @@ class Context:
         )
         self.sends_by_ip = AddressBuckets(make_buckets("ip", limits.sends_per_ip, 2 * limits.sends_per_ip))
         self.sends_by_inbox = make_buckets("inbox", limits.sends_per_inbox, 2 * limits.sends_per_inbox)
+
+    def admit_search(self, principal: Principal, address: str) -> None:
+        """Raise `rate_limited` where an address names too many conversations that its contacts are not in.
+
+        Each may have to be looked for in every tier. A contact hears of its own without asking.
+        """
+        if not (principal.is_contact and self.limits.rates):
+            return
+        wait = self.sends_by_ip.take(address, self.clock.monotonic())
+        if wait:
+            raise UniqueCsError(Code.RATE_LIMITED, "too many conversations are named", retry_after_ms=wait)

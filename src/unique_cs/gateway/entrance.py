@@ -74,7 +74,8 @@ async def _list(context: Context, principal: Principal, frame: Connect) -> dict[
     if principal.is_contact:
         own = await context.timeline.conversations_of(principal.id, MAX_LISTED)
         _share(principal.actor, own)
-        found, wanted = {each.id: each for each in own}, named
+        # A shorter list is whole: nothing else is the contact's, so nothing else is looked for.
+        found, wanted = {each.id: each for each in own}, named if len(own) == MAX_LISTED else set()
     else:
         found, wanted = {}, named.union(context.hub.desk.listed(principal.id))
     for conversation_id in wanted - found.keys():
@@ -238,6 +239,8 @@ async def subscribe(context: Context, connection: Connection, frame: frames.Subs
     """Answer `subscribe`; sends in flight are settled first, so that no answer meets a replay."""
     session = connection.session
     assert session is not None
+    if connection.subscription(parse(frame.conversation)) is None:
+        context.admit_search(session.principal, connection.address)
     try:
         conversation = await access.conversation(context.timeline, session.principal, frame.conversation)
     except UniqueCsError as error:

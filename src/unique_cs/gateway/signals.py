@@ -35,6 +35,7 @@ async def _conversation(context: Context, connection: Connection, wire_id: str) 
     found = connection.subscription(parse(wire_id))
     if found is not None:
         return found.conversation
+    context.admit_search(_principal(connection), connection.address)
     return await access.conversation(context.timeline, _principal(connection), wire_id)
 
 

@@ -109,6 +109,23 @@ async def test_a_session_id_and_positions_grant_nothing(house: House) -> None:
     assert eve.take() == []
 
 
+async def test_positions_of_others_are_not_even_looked_for(house: House, monkeypatch: Any) -> None:
+    """A `connect` may name 500: each would be a search of every tier."""
+    _, theirs = await house.talk(SECRET)
+    await house.contact("eve")
+    looked: list[int] = []
+    find = house.node.timeline.conversation
+
+    async def watched(number: int) -> Any:
+        looked.append(number)
+        return await find(number)
+
+    monkeypatch.setattr(house.node.timeline, "conversation", watched)
+    eve = await house.peer().connect("eve", since={str(int(theirs) + n): start(house) for n in range(500)})
+    assert answers(eve) == [("unsubscribed", None)] * 500
+    assert looked == []
+
+
 async def test_a_contact_writes_no_notes_and_reads_none(house: House) -> None:
     ann, conversation = await house.talk("hello")
     agent = await house.staff()

@@ -79,3 +79,19 @@ async def test_messages_over_rest_count_with_those_of_connections() -> None:
             await house.contact("ben")
             with pytest.raises(UniqueCsError, match="too many"):
                 admit_request(house.gateway, house.principals["ben"], "10.0.0.1", 1)
+
+
+async def test_an_address_that_names_conversations_of_others_is_held_off() -> None:
+    """Each may have to be looked for in the archive; those that one is in are at hand."""
+    async with open_house(rates=True, sends_per_ip=1) as house:
+        _, theirs = await house.talk(name="eve")
+        await house.advance(10)
+        ann, own = await house.talk()
+        await house.advance(10)
+        for frame in ({"type": "subscribe"}, {"type": "read", "seq": 1}):
+            assert [each["type"] for each in await ann.ask(**frame, conversation=theirs)] != []
+        for frame in ({"type": "subscribe"}, {"type": "read", "seq": 1}, {"type": "typing"}):
+            (refused,) = await ann.ask(**frame, conversation=theirs)
+            assert (refused["code"], refused["retry_after_ms"]) == ("rate_limited", 1_001)
+        assert [each["type"] for each in await ann.ask("subscribe", conversation=own)] == ["subscribed"]
+        assert await ann.ask("read", conversation=own, seq=1) == []
