@@ -199,6 +199,15 @@ async def test_text_is_found_in_what_people_see(archive: Archive, text: str, ids
     assert await found(archive, text=text) == ids
 
 
+async def test_a_contact_finds_nothing_by_the_last_text(archive: Archive) -> None:
+    """It may be a note, and a search would tell what is in it."""
+    rows = [row(1, contact=11, contact_name="Ann", last_text="a difficult customer")]
+    await archive.store(1, [], rows, [Contact(11, 7, "Ann", email="ann@example.com")])
+    assert await found(archive, text="difficult") == [1]
+    assert await found(archive, contact=11, text="difficult") == []
+    assert await found(archive, contact=11, text="ann@") == [1]
+
+
 async def test_contacts_are_replaced(archive: Archive) -> None:
     old, new = Contact(11, 7, "Ann", email="old@example.com"), Contact(11, 7, "Ann", email="new@example.com")
     await archive.store(1, [], [ROW], [old])

@@ -67,7 +67,8 @@ class ConversationQuery(Struct, frozen=True):
     """What to list, newest activity first. None means any; `assignee` 0 means nobody.
 
     `text` is part of the contact's name, e-mail or identifier or of the last text, without regard to the case
-    of ASCII letters, or the whole id. `before` is the (updated_at, id) of the last row of the page before.
+    of ASCII letters, or the whole id; with `contact` not of the last text, which may be a note. `before` is
+    the (updated_at, id) of the last row of the page before.
     """
 
     contact: int | None = None

@@ -146,14 +146,16 @@ def _select(query: ConversationQuery) -> Select[Any]:
             or_(table.updated_at < time, and_(table.updated_at == time, table.id < last))
         )
     if query.text:
-        statement = statement.where(_matches(query.text))
+        statement = statement.where(_matches(query))
     return statement.order_by(table.updated_at.desc(), table.id.desc()).limit(query.limit)
 
 
-def _matches(text: str) -> ColumnElement[bool]:
-    """One of the visible columns contains `text`; the contact is looked up only for rows that need it."""
-    table, person = conversations_table.c, contacts_table.c
-    visible = (table.contact_name, table.last_text)
+def _matches(query: ConversationQuery) -> ColumnElement[bool]:
+    """One of the visible columns contains the text; the contact is looked up only for rows that need it."""
+    text, table, person = query.text, conversations_table.c, contacts_table.c
+    visible = [table.contact_name]
+    if query.contact is None:
+        visible.append(table.last_text)
     about = (person.name, person.email, person.identifier)
     contact = select(person.id).where(
         person.id == table.contact, or_(*(_contains(column, text) for column in about))

@@ -72,17 +72,18 @@ class MemoryArchive:
         return (
             all(wanted in (None, value) for wanted, value in pairs)
             and (query.before is None or (row.updated_at, row.id) < query.before)
-            and self._contains(row, _lower(query.text))
+            and self._contains(row, query)
         )
 
-    def _contains(self, row: ConversationRow, text: str) -> bool:
+    def _contains(self, row: ConversationRow, query: ConversationQuery) -> bool:
+        text = _lower(query.text)
         contact = self._contacts.get(row.contact) or Contact(0, 0)
         fields = (
             contact.name,
             contact.email,
             contact.identifier,
             row.contact_name,
-            row.last_text,
+            row.last_text if query.contact is None else "",
         )
         return text == str(row.id) or any(text in _lower(field) for field in fields)
 
