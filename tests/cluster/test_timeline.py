@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import ANN, BOB, ClusterNode, nodes, until
+from tests.support.cluster import ANN, BOB, DEADLINE_S, ClusterNode, nodes, until
 from tests.support.redis import RedisServer
 from unique_cs.actions import conversations, messages
+from unique_cs.domain.body import TextBody
 from unique_cs.domain.conversation import Cursor
 from unique_cs.domain.events import Named
 from unique_cs.errors import Code, Replaced, UniqueCsError
@@ -149,6 +150,25 @@ async def test_what_was_read_ahead_of_the_log_is_told_all_the_same(
     await until(lambda: there.told() == ["conversation.opened", "hello"], "both are told")
     assert all(entry.conversation is found for entry in there.delivered)
     assert found.durable == 2
+
+
+async def test_a_key_that_two_nodes_take_at_once_sends_one_message(pair: list[ClusterNode]) -> None:
+    """Whoever was second answers as the first does, and goes on to know it."""
+    here, there = pair
+    opened = await here.send(await here.session(), 1, "hello")
+    assert opened.conversation is not None
+    places = [await node.timeline.conversation(opened.conversation.id) for node in pair]
+
+    async def post(number: int, key: str) -> bytes:
+        node, place = pair[number % 2], places[number % 2]
+        assert place is not None
+        posted = messages.post_message(node.timeline, BOB, place, TextBody(key), False, key)
+        return (await asyncio.wait_for(posted, DEADLINE_S)).frame
+
+    for key in map(str, range(20)):
+        frames = await asyncio.gather(*(post(number, key) for number in range(6)))
+        assert len(set(frames)) == 1
+    assert await there.texts(opened.conversation) == ["conversation.opened", "hello", *map(str, range(20))]
 
 
 async def test_refusals_use_numbers_up(pair: list[ClusterNode]) -> None:

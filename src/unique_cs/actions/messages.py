@@ -9,10 +9,12 @@ from unique_cs.domain.body import UNUSABLE_BODY, Body, TextBody, is_plain, needs
 from unique_cs.domain.conversation import Conversation, Draft
 from unique_cs.domain.permission import Principal
 from unique_cs.domain.repeat import same_message
-from unique_cs.domain.stored import Stored
-from unique_cs.errors import Code, UniqueCsError, invalid, not_found
+from unique_cs.domain.stored import Answer, Stored
+from unique_cs.errors import Code, OutcomeUnknown, StorageUnavailable, UniqueCsError, invalid, not_found
 from unique_cs.ports import Contacts, Entry, Timeline
 from unique_cs.protocol.session import Session, Verdict
+
+_OTHER_MESSAGE = "this key was used for another message"
 
 MAX_TRIES = 8
 """How often a write is decided again when the conversation changed under it."""
@@ -114,15 +116,53 @@ async def post_message(
 ) -> Stored:
     """Send over REST: the same promise as on a connection. A repeat of the key gets the same event.
 
-    `conflict` if the key was used for another conversation or another message.
+    `conflict` if the key was used for another conversation or another message; a refused key stays refused.
     """
-    session = await timeline.request_session(principal, idempotency_key)
-    if session.check(1) is Verdict.TAKE:
-        await durable(send(timeline, session, conversation, 1, body, private, None))
-    await timeline.settled(session, 1)
-    answer = await timeline.answer(session, 1)
+
+    def attempt(session: Session) -> Entry:
+        return send(timeline, session, conversation, 1, body, private, None)
+
+    answer = await _answer(timeline, principal, idempotency_key, attempt)
     if answer.stored is None:
         raise UniqueCsError(Code(answer.code), answer.message)
     if answer.conversation != conversation.id or not same_message(answer.stored.frame, body, private):
-        raise UniqueCsError(Code.CONFLICT, "this number or key was used for another message")
+        raise UniqueCsError(Code.CONFLICT, _OTHER_MESSAGE)
     return answer.stored
+
+
+async def refuse_message(
+    timeline: Timeline, principal: Principal, idempotency_key: str, error: UniqueCsError
+) -> UniqueCsError:
+    """Use the key up by a final error; return the one to answer with, `conflict` where it sent something."""
+
+    def attempt(session: Session) -> Entry:
+        return timeline.refuse(session, 1, error, None)
+
+    answer = await _answer(timeline, principal, idempotency_key, attempt)
+    if answer.stored is not None:
+        return UniqueCsError(Code.CONFLICT, _OTHER_MESSAGE)
+    return UniqueCsError(Code(answer.code), answer.message)
+
+
+async def _answer(
+    timeline: Timeline, principal: Principal, key: str, attempt: Callable[[Session], Entry]
+) -> Answer:
+    """The final answer to the key's only send, which is made where it was not yet."""
+    try:
+        return await _answer_once(timeline, principal, key, attempt)
+    except OutcomeUnknown as unknown:
+        # Another node may have taken the key at the same moment: then the answer is there.
+        try:
+            return await _answer_once(timeline, principal, key, attempt)
+        except StorageUnavailable:
+            raise unknown from None
+
+
+async def _answer_once(
+    timeline: Timeline, principal: Principal, key: str, attempt: Callable[[Session], Entry]
+) -> Answer:
+    session = await timeline.request_session(principal, key)
+    if session.check(1) is Verdict.TAKE:
+        await durable(attempt(session))
+    await timeline.settled(session, 1)
+    return await timeline.answer(session, 1)

@@ -1,6 +1,6 @@
 """A conversation's events, and sending messages."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from litestar import Response, Router, get, post
@@ -16,6 +16,7 @@ from unique_cs.domain.body import Body, CustomBody, TypedBody
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.permission import Principal
 from unique_cs.domain.stored import Stored
+from unique_cs.errors import UniqueCsError, invalid
 from unique_cs.ports import Timeline
 
 JSON = "application/json"
@@ -124,18 +125,34 @@ async def send_message(
         ),
     ],
 ) -> Response[bytes]:
-    """Send a message. A repeat with another body gets `conflict`."""
-    message = strict(MessageRequest, data)
-    body: Body = message.body
-    if isinstance(body, CustomBody):
-        body = (await request.json())["body"]
+    """Send a message. A repeat with another body gets `conflict`; a key that was refused stays refused."""
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
-    use_cases.check_body(principal, body, message.private, deps.max_text)
     deps.admit_sender(principal, address(request), conversation.inbox)
+    try:
+        message = await _message(request, data)
+        use_cases.check_body(principal, message.body, message.private, deps.max_text)
+    except UniqueCsError as error:
+        raise await use_cases.refuse_message(deps.timeline, principal, idempotency_key, error) from error
     stored = await use_cases.post_message(
-        deps.timeline, principal, conversation, body, message.private, idempotency_key
+        deps.timeline, principal, conversation, message.body, message.private, idempotency_key
     )
     return Response(stored.frame, status_code=201, media_type=JSON)
+
+
+class _Message(NamedTuple):
+    body: Body
+    private: bool
+
+
+async def _message(request: AnyRequest, data: MessageRequest) -> _Message:
+    """What is to be sent, a `custom` body as it came. Raises `invalid`."""
+    try:
+        message = strict(MessageRequest, data)
+    except msgspec.ValidationError as error:
+        raise invalid(str(error)[:300]) from error
+    if isinstance(message.body, CustomBody):
+        return _Message((await request.json())["body"], message.private)
+    return _Message(message.body, message.private)
 
 
 router = Router("/api/v1", route_handlers=[list_events, send_message], tags=["Messages"])

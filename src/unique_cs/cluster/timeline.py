@@ -23,7 +23,7 @@ from unique_cs.domain.events import Actor, Named
 from unique_cs.domain.people import Contact
 from unique_cs.domain.permission import Principal
 from unique_cs.domain.stored import Answer, Stored
-from unique_cs.errors import Code, Replaced, UniqueCsError
+from unique_cs.errors import Code, OutcomeUnknown, Replaced, UniqueCsError
 from unique_cs.ports import Archive, Clock, Entry
 from unique_cs.protocol.session import MAX_IN_FLIGHT, Session
 from unique_cs.storage import rows
@@ -330,6 +330,8 @@ class ClusterTimeline:
     def give_up(self, entry: Entry, error: UniqueCsError) -> None:
         """The entry got no place: tell its connection and whoever waits."""
         self._end_opening(entry)
+        if entry.session is not None and isinstance(error, OutcomeUnknown):
+            self._memory.abandon(entry.session)
         entry.conversation, entry.event, entry.error = None, None, error
         self.subscriber([entry])
         settle(entry, error)

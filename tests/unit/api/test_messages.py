@@ -142,6 +142,23 @@ async def test_a_key_that_was_used_for_something_else_is_a_conflict(harness: Har
         assert is_problem(answer, 409, "conflict")
 
 
+async def test_a_refusal_uses_the_key_up(harness: Harness) -> None:
+    """As it does on a connection: the key names one message, which was refused; what it sent stays sent."""
+    ann = await harness.contact()
+    number = await harness.conversation(ann)
+    for key, refused, status, code in (
+        ("k1", {"body": text("")}, 422, "invalid"),
+        ("k2", {"body": text("x" * 9_000)}, 413, "too_large"),
+        ("k3", {"body": text("x"), "private": True}, 403, "forbidden"),
+    ):
+        first = await post(ann, number, refused.pop("body"), key, **refused)
+        assert is_problem(first, status, code)
+        again = await post(ann, number, text("x"), key)
+        assert again.json() == first.json()
+    assert (await post(ann, number, text("y"), "k4")).json()["seq"] == 3
+    assert is_problem(await post(ann, number, text(""), "k4"), 409, "conflict")
+
+
 async def test_a_message_needs_a_key(harness: Harness) -> None:
     ann = await harness.contact()
     number = await harness.conversation(ann)
