@@ -10,6 +10,7 @@ from unique_cs.errors import Code, UniqueCsError
 from unique_cs.gateway.hub import Hub
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.pressure import Pressure
+from unique_cs.gateway.receipts import Receipts
 from unique_cs.gateway.wheel import Wheel
 from unique_cs.ports import Clock, Contacts, Timeline
 
@@ -39,6 +40,7 @@ class Context:
         self.limits = limits
         self.wheel = Wheel(min(MAX_TICK_S, limits.heartbeat_ms / 4_000, limits.connect_timeout_ms / 4_000))
         self.hub = Hub(clock, self.wheel)
+        self.receipts = Receipts()
         self.pressure = Pressure(limits, self.hub.queued, rng)
         # A session is on one node at a time; it keeps its bucket when it comes back.
         self.sends_by_session = KeyedBuckets(limits.sends_per_second, 5 * limits.sends_per_second)

@@ -22,7 +22,7 @@ def _principal(connection: Connection) -> Principal:
 
 
 def _may_signal(context: Context, connection: Connection) -> bool:
-    """Signals over the rate are dropped: they are ephemeral, and cursors only grow."""
+    """Signals over the rate are dropped: they are ephemeral."""
     if not context.limits.rates:
         return True
     session = connection.session
@@ -64,16 +64,19 @@ async def delivered(context: Context, connection: Connection, frame: Delivered) 
 
 
 async def _advance(context: Context, connection: Connection, wire_id: str, seq: int, name: str) -> None:
-    if not _may_signal(context, connection):
-        error = UniqueCsError(Code.RATE_LIMITED, "too many signals", retry_after_ms=1000)
-        raise error
+    if connection.subscription(parse(wire_id)) is None and not _may_signal(context, connection):
+        raise UniqueCsError(Code.RATE_LIMITED, "too many signals", retry_after_ms=1000)
     conversation = await _conversation(context, connection, wire_id)
     actor = _principal(connection).actor
     await context.contacts.cursors(conversation)
     moved = Cursor(actor.kind, actor.id, read=seq if name == "read" else 0, delivered=seq)
-    if context.contacts.advance_cursor(conversation, moved) and not context.pressure.sheds(Kind.SIGNALS):
-        signal = Signal(name, {"seq": min(seq, conversation.durable)}, conversation.wire_id, actor)
-        context.hub.signal(conversation, signal, connection, to_own=name == "read")
+    if not context.contacts.advance_cursor(conversation, moved) or context.pressure.sheds(Kind.SIGNALS):
+        return
+    signal = Signal(name, {"seq": min(seq, conversation.durable)}, conversation.wire_id, actor)
+    context.receipts.tell(
+        (conversation.id, actor.kind, actor.id, name),
+        lambda: context.hub.signal(conversation, signal, connection, to_own=name == "read"),
+    )
 
 
 def page(context: Context, connection: Connection, frame: Page) -> Work:

@@ -85,6 +85,29 @@ async def test_cursors_only_grow(house: House) -> None:
     assert (head["read"], head["delivered"]) == (3, 3)
 
 
+async def test_many_cursors_are_told_once_a_second(house: House) -> None:
+    """The first at once, then the newest at the end of each second, also that of another device."""
+    peer, conversation = await house.talk(*map(str, range(9)))
+    agent, twin = await house.staff(), await house.peer().connect("bob")
+    for seq in range(1, 8):
+        await agent.ask("read", conversation=conversation, seq=seq)
+        await agent.ask("delivered", conversation=conversation, seq=seq)
+    assert [frame["data"]["seq"] for frame in signals(twin)] == [1]
+    await twin.ask("read", conversation=conversation, seq=9)
+    told = [(frame["name"], frame["data"]["seq"]) for frame in signals(peer)]
+    assert told == [("read", 1)]
+    await house.advance(1)
+    assert [(frame["name"], frame["data"]["seq"]) for frame in signals(peer)] == [("read", 9)]
+    assert [frame["data"]["seq"] for frame in signals(agent)] == [9]
+    await agent.ask("read", conversation=conversation, seq=10)
+    await house.advance(0.9)
+    assert signals(peer) == []
+    await house.advance(0.2)
+    assert [frame["data"]["seq"] for frame in signals(peer)] == [10]
+    await house.advance(5)
+    assert signals(peer) == []
+
+
 async def test_cursors_never_pass_the_head(house: House) -> None:
     """A cursor beyond the durable head stops at the head, in the signal and in what is stored."""
     peer, conversation = await house.talk("one")
@@ -182,7 +205,7 @@ async def test_queue(house: House) -> None:
 
 
 async def test_signals_over_the_rate() -> None:
-    """Too many signals are dropped; cursors are refused with a time to wait, and nobody is closed."""
+    """Too many signals are dropped, and too many questions for conversations of others are put off."""
     async with open_house(rates=True, signals_per_second=1) as house:
         peer, conversation = await house.talk()
         agent = await house.staff()
@@ -191,11 +214,13 @@ async def test_signals_over_the_rate() -> None:
             peer.send("typing", conversation=conversation)
         await house.settle()
         assert len(signals(agent)) == 5
-        (error,) = await peer.ask("read", conversation=conversation, seq=1)
-        assert (error["code"], error["retry_after_ms"]) == ("rate_limited", 1000)
-        await house.advance(2)
         assert await peer.ask("read", conversation=conversation, seq=1) == []
         assert [frame["name"] for frame in signals(agent)] == ["read"]
+        (error,) = await peer.ask("read", conversation="12345", seq=1)
+        assert (error["code"], error["retry_after_ms"]) == ("rate_limited", 1000)
+        await house.advance(2)
+        (error,) = await peer.ask("read", conversation="12345", seq=1)
+        assert error["code"] == "not_found"
 
 
 async def test_all_sessions_of_a_contact_share_their_signals() -> None:
