@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from litestar import Router, get, post
 from litestar.params import FromPath, QueryParameter
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from unique_cs.actions import access
@@ -40,9 +40,10 @@ class Conversations(Struct):
 
 
 class AssignRequest(Struct):
-    """Whom to give the conversation to; null is nobody."""
+    """Whom to give the conversation to, one of the two; null is nobody."""
 
-    agent: Id | None
+    agent: Id | UnsetType | None = UNSET
+    team: Id | UnsetType | None = UNSET
 
 
 class StatusRequest(Struct):
@@ -76,7 +77,7 @@ async def list_conversations(
         str,
         QueryParameter(
             max_length=200,
-            description="Part of the contact's name, e-mail, identifier, or of the last message",
+            description="Part of the contact's name, e-mail, identifier, or, for agents, of the last message",
         ),
     ] = "",
     cursor: Cursor = "",
@@ -158,14 +159,28 @@ async def get_conversation(
 
 @post("/conversations/{conversation_id:str}/assign", operation_id="assign_conversation", status_code=200)
 async def assign(
-    conversation_id: FromPath[str], data: Sent[AssignRequest], principal: Asking, deps: Injected
+    conversation_id: FromPath[str], data: Sent[AssignRequest | None], principal: Asking, deps: Injected
 ) -> ConversationView:
     """Give the conversation to an agent, or to nobody. Agents only; durable with the answer."""
-    wanted = strict(AssignRequest, data).agent
+    wanted = _wanted(data)
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
     assignee = agent_named(deps, wanted) if wanted is not None else None
     await use_cases.assign(deps.timeline, principal, conversation, assignee)
     return await view_conversation(deps, principal, conversation)
+
+
+def _wanted(data: AssignRequest | None) -> str | None:
+    """The id of the agent who is to have it, None for nobody. Raises `not_found`, `invalid`."""
+    if data is None:
+        return None
+    request = strict(AssignRequest, data)
+    if isinstance(request.team, str):
+        raise not_found("no team has this id")
+    if request.agent is UNSET:
+        if request.team is UNSET:
+            raise invalid("an agent, a team or null is needed")
+        return None
+    return request.agent
 
 
 def agent_named(deps: Deps, wire_id: str) -> Named:

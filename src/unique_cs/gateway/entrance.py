@@ -30,7 +30,7 @@ async def connect(context: Context, connection: Connection, frame: Connect) -> N
     """Answer `connect`: prove the actor, take the session over, then replay what was missed."""
     with context.hub.arriving(connection) as ended:
         principal = await connection.authenticate(frame.token)
-        session, c = await context.timeline.open_session(principal, frame.session, frame.c, frame.acked)
+        session, c = await context.timeline.open_session(principal, frame.session, frame.c, frame.acked or 0)
         listed = await _listed(context, principal, frame)
     # The actor may have been blocked or signed out meanwhile.
     code = closing(principal, ended)
@@ -70,7 +70,7 @@ async def _listed(context: Context, principal: Principal, frame: Connect) -> dic
 
 async def _list(context: Context, principal: Principal, frame: Connect) -> dict[int, Conversation]:
     """What `since` names, then its own, newest first."""
-    named = {parse(wire_id) for wire_id in frame.since}
+    named = {parse(wire_id) for wire_id in frame.positions}
     if principal.is_contact:
         own = await context.timeline.conversations_of(principal.id, MAX_LISTED)
         _share(principal.actor, own)
@@ -111,13 +111,13 @@ def _join(
     conversations = list(listed.values())
     connection.send(_connected(context, connection, conversations[:MAX_LISTED]))
     behind: list[Subscription] = []
-    since = {parse(wire_id): position for wire_id, position in frame.since.items()}
+    since = {parse(wire_id): position for wire_id, position in frame.positions.items()}
     for conversation in conversations[:MAX_LISTED]:
         position = since.get(conversation.id)
         subscription = join_at(context, connection, conversation, position, explicit=position is not None)
         if not subscription.live:
             behind.append(subscription)
-    for wire_id in frame.since:
+    for wire_id in frame.positions:
         if parse(wire_id) not in listed:
             connection.send(frames.Unsubscribed(wire_id))
     for conversation in conversations[MAX_LISTED:]:

@@ -31,14 +31,19 @@ class ClientInfo(Struct, omit_defaults=True, gc=False):
 
 
 class Connect(Struct, tag="connect", tag_field="type"):
-    """First frame of every connection."""
+    """First frame of every connection. What may be left out may also be null."""
 
     token: Annotated[str, Meta(max_length=4_096)]
     session: Id | None = None
     c: Number | None = None
-    acked: Position = 0
-    since: Annotated[dict[Id, Since], Meta(max_length=MAX_SINCE)] = {}
+    acked: Position | None = None
+    since: Annotated[dict[Id, Since], Meta(max_length=MAX_SINCE)] | None = None
     client: ClientInfo | None = None
+
+    @property
+    def positions(self) -> dict[Id, Since]:
+        """`since`, of which there may be none."""
+        return self.since or {}
 
 
 class Send(Struct, tag="send", tag_field="type"):

@@ -60,6 +60,13 @@ async def test_assigning_to_an_agent_and_to_nobody(harness: Harness) -> None:
     assert shown["assignee"] == {"id": "2", "name": "Mei"}
     assert (shown["waiting_since"], shown["seq"]) == (None, 3)
     assert (await agent.ok("POST", f"conversations/{number}/assign", {"agent": None}))["assignee"] is None
+    await agent.ok("POST", f"conversations/{number}/assign", {"agent": "2"})
+    bare = await agent.post(
+        f"conversations/{number}/assign", content=b"null", headers={"content-type": "application/json"}
+    )
+    assert bare.json()["assignee"] is None
+    answer = await agent.post(f"conversations/{number}/assign", {"team": "2"})
+    assert is_problem(answer, 404, "not_found")
     for nobody in ("99", "0"):
         answer = await agent.post(f"conversations/{number}/assign", {"agent": nobody})
         assert is_problem(answer, 404, "not_found")

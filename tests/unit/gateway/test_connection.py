@@ -81,6 +81,13 @@ async def test_bad_connect(house: House) -> None:
         assert peer.code == 4400, fields
 
 
+async def test_what_connect_may_leave_out_may_be_null(house: House) -> None:
+    """Clients of typed languages write `null` where they have nothing to say."""
+    nothing = dict.fromkeys(("session", "c", "acked", "since", "client"))
+    peer = await house.visitor("ann", **nothing)
+    assert (peer.connected["c"], peer.connected["n"], peer.connected["resumed"]) == (1, 0, False)
+
+
 async def test_ping(house: House) -> None:
     """`ping` is answered with `pong` and the server's time."""
     peer = await house.visitor()
