@@ -86,7 +86,7 @@ class Cluster:
         self.ready = asyncio.Event()
         self._away_since: float | None = None
         self._restarted = asyncio.Event()
-        self._begun = 0
+        self._begun = self._since = 0
         self._settling = Settling(self.journal, self.cold, archive, self.committer, self.loading, self.memory)
 
     async def run(self) -> None:
@@ -198,7 +198,7 @@ class Cluster:
         await _first_to_fail(
             self.committer.run(generation),
             self._feed(generation),
-            self._settling.run(generation.counter, self._begun, self._register),
+            self._settling.run(generation.counter, self._begun, self._since, self._register),
             self._restarted.wait(),
         )
 
@@ -209,6 +209,7 @@ class Cluster:
         self.memory.position = self._begun = await log.newest(client, keys)
         listed = await client.hgetall(keys.index)
         self.timeline.open(generation.counter, (await client.get(keys.epoch)).decode())
+        self._since = int(await client.get(keys.since) or self.journal.settled)
         self.committer.journalled = 0
         self.generation = generation
         metrics.generation.set(generation.counter)

@@ -6,6 +6,7 @@
 | epoch | string | random name of the numbering, which clients see |
 | head | string | place of the newest record in the log |
 | archived | string | place up to which the cold tier has the log |
+| since | string | place up to which it had older logs when the generation was opened |
 | log | stream | records, at `place-0`, for every node and for the relay |
 | c:conversation | hash | q head, s last event that is no message, d state, p contact, l place in the log |
 | e:conversation | stream | the newest events, at `seq-0` |
@@ -39,6 +40,7 @@ class Keys:
         self.epoch: Final = f"{self.prefix}epoch"
         self.head: Final = f"{self.prefix}head"
         self.archived: Final = f"{self.prefix}archived"
+        self.since: Final = f"{self.prefix}since"
         self.index: Final = f"{self.prefix}i"
         self.touched: Final = f"{self.prefix}t"
         self.people: Final = f"{self.prefix}p"

@@ -103,7 +103,7 @@ class Recovery:
             return None
         archived = await self._archive.cursor()
         records = await self._records(known, archived)
-        await self._begin(generation)
+        await self._begin(generation, archived)
         gaps = await self._put_back(generation, records)
         if not still_mine():
             return None
@@ -153,12 +153,13 @@ class Recovery:
             found += log.records(raw)
             place = found[-1].place
 
-    async def _begin(self, generation: Generation) -> None:
+    async def _begin(self, generation: Generation, archived: int) -> None:
         """An empty numbering with the index of what is not resolved."""
         keys = Keys(generation.counter)
         # Random, for a database that was restored knows nothing of the generations after its backup.
         await self._client.set(keys.epoch, token_hex(6))
         await self._client.set(keys.head, first_place(generation.counter))
+        await self._client.set(keys.since, archived)
         listed = {
             str(number): rows.index_fields(*fields) for number, *fields in await self._cold.unresolved()
         }

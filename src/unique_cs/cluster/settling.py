@@ -47,10 +47,14 @@ class Settling:
         self._loading = loading
         self._memory = memory
 
-    async def run(self, counter: int, begun: int, register: Callable[[], Awaitable[None]]) -> None:
+    async def run(
+        self, counter: int, begun: int, since: int, register: Callable[[], Awaitable[None]]
+    ) -> None:
         """Work until cancelled, in the generation that this node has followed since `begun`.
 
-        `register` lets recoveries wait for this journal again.
+        `since` is the place up to which the cold tier had older numberings when this one was opened; that is
+        less than what is settled here, if it was restored from a backup. `register` lets recoveries wait for
+        this journal again.
         """
         first = first_place(counter)
         due, registered, searched = begun, False, False
@@ -61,7 +65,7 @@ class Settling:
                     registered = True
                 archived = await self._archive.cursor()
                 if not searched and (archived >= due or due == first):
-                    searched = not await self._take_late(first)
+                    searched = not await self._take_late(min(self._journal.settled, since), first)
                     due = self._memory.position
                 if searched:
                     self._journal.settle(max(archived, first))
@@ -71,9 +75,9 @@ class Settling:
                 journal_log.error("settling the journal failed", error=repr(error))
             await asyncio.sleep(EACH_S)
 
-    async def _take_late(self, first: int) -> int:
-        """Take in what lies below the generation's first place and exists nowhere; return how much."""
-        mine = self._journal.between(self._journal.settled, first)
+    async def _take_late(self, after: int, first: int) -> int:
+        """Take in what lies above a place, below the generation's first, and is nowhere; return how much."""
+        mine = self._journal.between(after, first)
         late = await imports.lacking(self._cold, mine)
         people = [each for each in late if each.kind == log.CONTACT]
         events = imports.once(each for each in late if each.kind == log.EVENT)
