@@ -226,6 +226,26 @@ describe('the panel', () => {
     }
   });
 
+  it('keeps what is half written over a reload', async () => {
+    const page = await open('/chat/demo', new Stage({ events: talk([['me', 'hi']]) }));
+    await page.locator('textarea').fill('half a');
+    await page.reload();
+    await expect.poll(() => page.locator('textarea').inputValue()).toBe('half a');
+  });
+
+  it('stands still for those who want no motion', async () => {
+    const page = await open('/chat/demo', new Stage({ events: talk([['me', 'hi']]), typing: true }), { reducedMotion: 'reduce' });
+    await page.locator('.typing').waitFor();
+    expect(await page.evaluate(() => document.getAnimations().length)).toBe(0);
+  });
+
+  it('names a picture that does not load', async () => {
+    const picture = { id: '1', name: 'parcel.jpg', url: 'https://files.example/gone.jpg', width: 600, height: 400 };
+    const page = await open('/chat/demo', new Stage({ events: talk([['mei', { kind: 'image', attachment: picture }]]) }));
+    await page.locator('.bubble').getByText('parcel.jpg').waitFor();
+    expect(await page.locator('.bubble img').count()).toBe(0);
+  });
+
   it('does not send when Enter only ends a word of an input method', async () => {
     const page = await open('/chat/demo', new Stage({ events: talk([['me', 'hi']]) }));
     const field = page.locator('textarea');

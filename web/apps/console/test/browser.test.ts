@@ -84,6 +84,33 @@ describe.skipIf(missing)('the console in a browser', { timeout: 30_000 }, () => 
     expect(await page.inputValue('#composer')).toBe('for Ann');
   });
 
+  it('keeps a draft over a reload', async () => {
+    await start();
+    await open('5000');
+    await page.fill('#composer', 'half an answer');
+    await page.reload();
+    await expect.poll(() => page.inputValue('#composer')).toBe('half an answer');
+  });
+
+  it('gives the focus back when the command bar closes', async () => {
+    await start();
+    await open('5000');
+    await page.focus('#composer');
+    await page.keyboard.press('Control+KeyK');
+    await page.waitForSelector('dialog[open] [role=option]');
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.evaluate(() => document.activeElement?.id)).toBe('composer');
+  });
+
+  it('stands still for those who want no motion', async () => {
+    await start();
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    await open('5000');
+    server.send({ type: 'signal', name: 'typing', conversation: '5000', actor: { kind: 'contact', id: '3000' }, data: { on: true, preview: 'I am' } });
+    await page.waitForSelector('text="I am"');
+    expect(await page.evaluate(() => document.getAnimations().filter((one) => one.playState === 'running').length)).toBe(0);
+  });
+
   it('moves with the keyboard and finds everything with Ctrl+K', async () => {
     await start();
     await page.keyboard.press('Alt+KeyJ');

@@ -1,6 +1,7 @@
 import type { Attachment } from '@unique-cs/client';
 import { safeUrl } from '@unique-cs/design';
 import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
 import type { Words } from '../i18n';
 import type { Panel } from '../panel';
 import { Icon } from './icons';
@@ -41,10 +42,11 @@ function source({ url }: Attachment): string | null {
 
 function Image({ attachment: image, words }: { attachment: Attachment; words: Words }): JSX.Element {
   const src = source(image);
-  if (src === null) return <File attachment={image} label={words.t('image')} />;
+  const [broken, setBroken] = useState(false);
+  if (src === null || broken) return <File attachment={image} label={words.t('image')} />;
   return (
     <a href={src} target="_blank" rel="noopener noreferrer">
-      <img src={src} alt={image.name ?? words.t('image')} width={image.width ?? 4} height={image.height ?? 3} loading="lazy" />
+      <img src={src} alt={image.name ?? words.t('image')} width={image.width ?? 4} height={image.height ?? 3} loading="lazy" onError={() => setBroken(true)} />
     </a>
   );
 }
