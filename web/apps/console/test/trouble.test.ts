@@ -116,6 +116,12 @@ describe.skipIf(missing)('the console when something is away', { timeout: 30_000
     server.send({ type: 'close', code: 4403, reason: 'forbidden', reconnect: false });
     await page.waitForSelector('[role=alert]:has-text("no access to this desk any more")');
     expect(await page.locator('[data-conversation], [data-seq]').count()).toBe(0);
+    server.answer = () => ({ status: 403, json: { code: 'forbidden' } });
+    await page.fill('[name=email]', 'mei@example.com');
+    await page.fill('[name=password]', 'secret');
+    await page.keyboard.press('Enter');
+    await page.waitForResponse(/login/);
+    await page.waitForSelector('[role=alert]:has-text("no access to this desk any more")');
     expect(await page.evaluate(() => JSON.stringify([{ ...sessionStorage }, { ...localStorage }]))).not.toMatch(/half an answer|"t"/);
   });
 

@@ -15,7 +15,7 @@ interface Props {
   onSignIn: (session: Session, stay: boolean) => void;
 }
 
-type Problem = { kind: 'wrong' | 'unreachable' | 'away' } | { kind: 'limited'; until: number } | { kind: 'failed'; reason: string };
+type Problem = { kind: 'wrong' | 'unreachable' | 'away' | 'disabled' } | { kind: 'limited'; until: number } | { kind: 'failed'; reason: string };
 
 const DEFAULT_WAIT_S = 30;
 
@@ -23,7 +23,8 @@ function problemOf(error: unknown): Problem {
   if (!(error instanceof ApiError)) return { kind: 'failed', reason: String(error) };
   if (error.status === 0) return { kind: 'unreachable' };
   if (error.status === 429) return { kind: 'limited', until: Date.now() + (error.retryAfter ?? DEFAULT_WAIT_S) * 1000 };
-  if ([400, 401, 403, 404, 422].includes(error.status)) return { kind: 'wrong' };
+  if (error.status === 403) return { kind: 'disabled' };
+  if ([400, 401, 404, 422].includes(error.status)) return { kind: 'wrong' };
   return error.status >= 500 ? { kind: 'away' } : { kind: 'failed', reason: error.message };
 }
 
