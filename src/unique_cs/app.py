@@ -182,6 +182,7 @@ class App:
         if peers is not None:
             self._records.on_change = lambda: peers.tell(Changed())
             node.on_changed = lambda: node.start(self._records.reload())
+            node.on_ended = self._auth.forget
             # A notice may be lost.
             node.start(_now_and_then(self._records.reload))
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, Protocol
 
 from unique_cs.cluster.ending import end
@@ -18,7 +18,7 @@ from unique_cs.gateway.peers import heard
 from unique_cs.machine import resident_bytes
 from unique_cs.ports import Clock, Contacts, Entry, Peers, Timeline
 from unique_cs.protocol import close
-from unique_cs.protocol.notices import Changed, Notice
+from unique_cs.protocol.notices import Changed, Ended, Notice
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.relay import Relay
@@ -88,6 +88,7 @@ class Node:
         self.relay = tiers.relay
         self.gateway: Gateway | None = None
         self.on_changed: Callable[[], None] = lambda: None
+        self.on_ended: Callable[[Collection[int]], None] = lambda logins: None
         self.broken = asyncio.Event()
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,6 +107,8 @@ class Node:
         return gateway
 
     def _heard(self, notice: Notice) -> None:
+        if isinstance(notice, Ended):
+            self.on_ended(notice.logins)
         if isinstance(notice, Changed):
             self.on_changed()
         elif self.gateway is not None:

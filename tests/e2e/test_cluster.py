@@ -50,3 +50,8 @@ async def test_nodes_tell_each_other(tmp_path: Path, mariadb: MariaDb) -> None:
         await bob.until("signal", name="presence", data={"online": True})
         await staff.call("PATCH", f"/contacts/{connected['actor']['id']}", {"blocked": True})
         await back.until("close", code=4403)
+        await staff.call("POST", "/auth/logout")
+        await bob.until("close", code=4401)
+        again = await stack.enter_async_context(RawSocket(there))
+        await again.send({"type": "connect", "token": staff.token})
+        await again.until("close", code=4401)

@@ -1,6 +1,6 @@
 """Who is asking: agents' logins, and the principal behind a token."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from msgspec import Struct
@@ -169,6 +169,11 @@ class Auth:
         await self._records.delete_login(login_id)
         # A check that began before the deletion may have put it back.
         self._cache.pop(login.token_hash, None)
+
+    def forget(self, logins: Collection[int]) -> None:
+        """These were ended on another node: nobody gets in by what is remembered of them."""
+        for token_hash in [each for each, (login, _) in self._cache.items() if login.id in logins]:
+            del self._cache[token_hash]
 
     async def end_logins(self, agent: int, *, keep: int = 0) -> list[int]:
         """End an agent's logins except `keep`, and return their ids. Closing connections is the caller's."""

@@ -143,6 +143,16 @@ async def test_a_login_that_another_node_revoked_is_out_after_a_few_seconds(benc
     assert await bench.refusal(token) is Code.UNAUTHORIZED
 
 
+async def test_a_node_that_is_told_of_it_remembers_no_revoked_login(bench: Bench) -> None:
+    token, other = await bench.token(), await bench.token()
+    login = (await bench.auth.authenticate(token)).login
+    await bench.auth.authenticate(other)
+    await bench.records.delete_login(login)
+    bench.auth.forget([login])
+    assert await bench.refusal(token) is Code.UNAUTHORIZED
+    await bench.auth.authenticate(other)
+
+
 async def test_use_does_not_bring_back_a_login_that_is_being_revoked(bench: Bench) -> None:
     token = await bench.token()
     bench.clock.ms += DAY
