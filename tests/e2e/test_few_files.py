@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.grpc_line import begin, channel
 from tests.support.raw import RawSocket
 from tests.support.world import inhabited, until
-from unique_cs.bench.process import ServerProcess
+from unique_cs.bench.process import ServerProcess, free_port
 
 FILES = 320
 SILENT = 600
@@ -40,6 +41,40 @@ async def test_silent_strangers_take_nobodys_place(tmp_path: Path, said: bytes) 
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     assert [line["connections"] for line in lines if "open files" in line["event"]] == [FILES * 3 // 4]
     assert not [line for line in lines if line["level"] == "error"]
+
+
+async def test_idle_connections_of_grpc_take_nobodys_place(tmp_path: Path) -> None:
+    """The library accepts any number of them; one that carries a session stays."""
+    port = free_port()
+    prefix = ("prlimit", f"--nofile=64:{FILES}")
+    environ = {"UNIQUE_CS_RATE_LIMITS": "off"}
+    server = ServerProcess(tmp_path / "data", prefix=prefix, environ=environ, grpc_port=port)
+    await server.start()
+    try:
+        async with inhabited(server) as town, AsyncExitStack() as stack:
+            road = await stack.enter_async_context(channel(port))
+            line, _ = await begin(road, (await town.contact("bot")).token)
+            guest = await town.contact("guest")
+            strangers = [await _idle_caller(port, stack) for _ in range(SILENT)]
+            await until(lambda: sum(each.done() for each in strangers) >= SILENT - FILES * 7 // 8, 30)
+            socket = await stack.enter_async_context(RawSocket(server.url))
+            await socket.connect(guest.token)
+            await socket.send({"type": "send", "n": 1, "body": {"kind": "text", "text": "here"}})
+            await socket.until("sent", n=1)
+            await line.send(type="ping")
+            await line.until("pong")
+    finally:
+        assert await server.stop() == 0
+
+
+async def _idle_caller(port: int, stack: AsyncExitStack) -> asyncio.Task[bytes]:
+    """An HTTP/2 connection without a call; what it hears until the server hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    stack.callback(writer.close)
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+    heard = asyncio.create_task(reader.read())
+    stack.callback(heard.cancel)
+    return heard
 
 
 async def _stranger(server: ServerProcess, said: bytes, stack: AsyncExitStack) -> asyncio.Task[bytes]:

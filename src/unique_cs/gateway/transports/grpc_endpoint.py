@@ -13,7 +13,7 @@ from unique_cs.gateway.gateway import Gateway
 from unique_cs.gateway.limits import Limits
 from unique_cs.gateway.origin import TrustedProxies
 from unique_cs.gateway.transports.grpc_listener import hold_off, listening
-from unique_cs.gateway.transports.grpc_peers import Shears, peer_address
+from unique_cs.gateway.transports.grpc_peers import Guests, Shears, peer_address
 from unique_cs.gateway.transports.grpc_stream import GrpcStream
 from unique_cs.gateway.transports.grpc_tools import DESCRIBER, HEALTH, Health, Reflection
 from unique_cs.telemetry import log
@@ -80,6 +80,7 @@ class GrpcEndpoint:
         self._server = grpc.aio.server(options=_options(limits, shared=shared))
         self._health = Health(("", MESSAGING, DESK))
         self._ending: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._shears = Shears()
         address = f"[{host or '::'}]:{port}" if ":" in (host or "::") else f"{host}:{port}"
         try:
@@ -106,6 +107,8 @@ class GrpcEndpoint:
             )
         )
         await self._server.start()
+        self._guests = Guests(self.port)
+        self._watch = asyncio.get_running_loop().create_task(self._guests.watch())
 
     def hold_off(self) -> None:
         """Leave new connections to the other processes that share the port."""
@@ -126,10 +129,13 @@ class GrpcEndpoint:
         self.stop_accepting(0)
         assert self._ending is not None
         await self._ending
+        if self._watch is not None:
+            self._watch.cancel()
 
     # Calls
 
     async def _connect(self, _: object, context: Any) -> None:
+        self._guests.called(context)
         address = self._address(context)
         refused = self._gateway.admit(address)
         if refused is not None:
@@ -139,6 +145,7 @@ class GrpcEndpoint:
 
     def _unary(self, call: Call) -> Callable[[bytes, Any], Awaitable[bytes]]:
         async def answer(payload: bytes, context: Any) -> bytes:
+            self._guests.called(context)
             late = asyncio.get_running_loop().call_later(_CALL_S, self._shears.cut, context.peer())
             context.add_done_callback(lambda _: late.cancel())
             try:

@@ -2,9 +2,15 @@
 
 import asyncio
 import os
+import resource
 import socket
+from collections import Counter
 from collections.abc import Collection
+from typing import Any, Final
 from urllib.parse import unquote
+
+LOOK_S: Final = 1.0
+"""How often it is looked whether files become few."""
 
 
 def split_peer(peer: str) -> tuple[str, int]:
@@ -67,3 +73,70 @@ def shut_down(peers: Collection[tuple[str, int]]) -> None:
 def _plain(host: str, port: int) -> tuple[str, int]:
     """An IPv4 address on a socket for both families as gRPC names it."""
     return host.removeprefix("::ffff:"), port
+
+
+class Guests:
+    """Ends connections that carry no call, where the process has few files left.
+
+    The library accepts any number of them and keeps each for minutes; stores and all other roads need files.
+    """
+
+    def __init__(self, port: int) -> None:
+        """`port` is where the library accepts."""
+        self._port = port
+        self._files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._calls: Counter[str] = Counter()
+
+    def called(self, context: Any) -> None:
+        """A call began on a connection."""
+        peer = context.peer()
+        self._calls[peer] += 1
+        context.add_done_callback(lambda _: self._done(peer))
+
+    def _done(self, peer: str) -> None:
+        self._calls[peer] -= 1
+        if self._calls[peer] <= 0:
+            del self._calls[peer]
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            used = _files_used(self._files)
+            if used > self._files * 7 // 8:
+                calling = {split_peer(peer) for peer in self._calls}
+                await asyncio.to_thread(
+                    end_idle, self._port, calling, used - self._files * 3 // 4, self._files
+                )
+
+
+def _files_used(files: int) -> int:
+    """About how many files are open: the kernel gives the lowest number that is free."""
+    try:
+        number = os.dup(2)
+    except OSError:
+        return files
+    os.close(number)
+    return number
+
+
+def end_idle(port: int, calling: Collection[tuple[str, int]], most: int, files: int) -> None:
+    """Shut down at most so many sockets that were accepted on `port` and whose peers are not `calling`."""
+    # By number, as there may be no file left to list them with.
+    for number in range(files):
+        if most <= 0:
+            return
+        try:
+            sock = socket.socket(fileno=number)
+        except OSError:
+            continue
+        try:
+            is_ours = sock.family in {socket.AF_INET, socket.AF_INET6} and sock.getsockname()[1] == port
+            if is_ours and _plain(*sock.getpeername()[:2]) not in calling:
+                sock.shutdown(socket.SHUT_RDWR)
+                most -= 1
+        except OSError:
+            # It listens, or is no longer connected.
+            continue
+        finally:
+            sock.detach()
