@@ -100,6 +100,16 @@ class Memory:
             self._settling.append((session, n, future))
         return future
 
+    def lose(self, session: Session, n: int) -> None:
+        """Send `n`, which was taken here, got no place, nor will those after it: the number is free again."""
+        session.n = max(session.settled, min(session.n, n - 1))
+        waiting, self._settling = self._settling, []
+        for each in waiting:
+            if each[0] is not session or each[1] < n:
+                self._settling.append(each)
+            elif not each[2].done():
+                each[2].set_exception(OutcomeUnknown())
+
     async def follow_to(self, place: int) -> None:
         """Return once this node has followed the log to a place."""
         if self.position < place:

@@ -112,7 +112,7 @@ class Append(Item):
         self._tries += 1
         if answer.code in ("conflict", "absent") and self._tries < MAX_TRIES:
             return self._decide_again(answer)
-        if answer.code == "conflict":
+        if answer.code == "conflict" and self._entry.session is None:
             self._give_up(UniqueCsError(Code.CONFLICT, "the conversation has changed meanwhile"))
         else:
             self._give_up(Replaced() if answer.code == "fenced" else OutcomeUnknown())

@@ -6,6 +6,7 @@ every node in the same order. Until then nothing here has changed: the head that
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from secrets import token_bytes
 from typing import Any
 
@@ -83,7 +84,8 @@ class ClusterTimeline:
         """Return the contact's newest conversation that is not resolved; one that is being opened counts."""
         opening = self._opening.get(contact)
         if opening is not None and opening.session is not None:
-            await self._memory.settled(opening.session, opening.n)
+            with suppress(OutcomeUnknown):
+                await self._memory.settled(opening.session, opening.n)
         return await self.newest_elsewhere(contact)
 
     async def newest_elsewhere(self, contact: int) -> Conversation | None:
@@ -202,7 +204,7 @@ class ClusterTimeline:
         """The session that is named by an actor and its Idempotency-Key; its only send is number 1."""
         digest = request_key(principal, key)
         held = self._memory.sessions.get(digest)
-        if held is not None:
+        if held is not None and held.n:
             return held
         found = await self._open(principal, digest, "same", 0)
         if found is None:
@@ -334,6 +336,8 @@ class ClusterTimeline:
             self._memory.abandon(entry.session)
         entry.conversation, entry.event, entry.error = None, None, error
         self.subscriber([entry])
+        if entry.session is not None:
+            self._memory.lose(entry.session, entry.n)
         settle(entry, error)
 
     def open(self, counter: int, epoch: str) -> None:
