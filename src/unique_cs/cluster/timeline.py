@@ -253,7 +253,7 @@ class ClusterTimeline:
         raw: Any = await self._shard.client.hget(self.keys.answers(session.key), str(n))
         if raw is None:
             stored = await self._cold.answer(session.key, n)
-            return Answer(*stored) if stored is not None else _FORGOTTEN
+            return Answer(*stored) if stored is not None else await self._forgotten()
         if raw[:1] == b"\0":
             return rows.read_answer(raw)
         conversation, seq, place = (int(each) for each in raw.split(b":"))
@@ -261,11 +261,16 @@ class ClusterTimeline:
         await self._memory.follow_to(place)
         return await self._placed(conversation, seq, place)
 
+    async def _forgotten(self) -> Answer:
+        """What is not found was let go of, unless Redis is being restored: then nobody knows yet."""
+        await self._committer.check()
+        return _FORGOTTEN
+
     async def _placed(self, conversation: int, seq: int, place: int) -> Answer:
         found = await self._answer_for(conversation, seq, place)
         if not found:
             found = await self._archive.events(conversation, seq - 1, seq + 1, 1, False)
-        return Answer(conversation, seq, found[-1]) if found else _FORGOTTEN
+        return Answer(conversation, seq, found[-1]) if found else await self._forgotten()
 
     async def _answer_for(self, conversation: int, seq: int, place: int) -> list[Stored]:
         """Keep an event here too: the node that placed it may be gone, and its journal.

@@ -177,7 +177,11 @@ async def _repeat(
 ) -> None:
     """The same answer again, once the first is durable; later frames wait, so answers keep their order."""
     await context.timeline.settled(session, frame.n)
-    answer = await context.timeline.answer(session, frame.n)
+    try:
+        answer = await context.timeline.answer(session, frame.n)
+    except StorageUnavailable as error:
+        # To come later is said of sends that were not taken: the client connects anew and asks again.
+        raise OutcomeUnknown from error
     connection.send(_answer_frame(frame, answer))
 
 

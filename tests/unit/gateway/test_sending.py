@@ -1,8 +1,11 @@
 """Sends: numbers, answers, repeats and their order, as the protocol page promises them."""
 
+import pytest
+
 from tests.support.node import Frame, House, Peer, open_house, turns
 from unique_cs.actions import messages
 from unique_cs.domain.body import TextBody
+from unique_cs.errors import StorageUnavailable
 
 
 def answers(peer: Peer) -> list[tuple[int, str]]:
@@ -335,3 +338,16 @@ async def test_refusal_while_nothing_can_be_stored(house: House) -> None:
     await house.settle()
     assert answers(peer) == [(2, "sent")]
     assert (await house.conversation(conversation)).seq == 3
+
+
+async def test_a_repeat_whose_answer_can_not_be_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not told to try later, for its number is taken: the client comes back and asks again."""
+    peer, _ = await house.talk("one")
+
+    async def away(*_: object) -> None:
+        raise StorageUnavailable("Redis is away")
+
+    monkeypatch.setattr(house.node.timeline, "answer", away)
+    peer.say(1, "one")
+    await house.settle()
+    assert [frame["code"] for frame in peer.take("error", "close")] == [4500]
