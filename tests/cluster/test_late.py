@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.test_faults import relay_of
 from tests.support.cluster import ANN, ClusterNode, nodes, until
 from tests.support.redis import RedisServer
-from unique_cs.cluster import log, log_source, recovery, settling
+from unique_cs.cluster import journal, log, log_source, recovery, settling
 from unique_cs.cluster.ending import end
 from unique_cs.cluster.imports import arranged
 from unique_cs.cluster.keys import first_place
@@ -143,3 +143,32 @@ async def test_who_goes_on_elsewhere_is_answered_for_there(own_redis: RedisServe
         own_redis.flush()
         await _opened(here, 2)
         assert await _said(here, sent.conversation.id) == ["conversation.opened", "1", "2", "3"]
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_journal_longer_than_one_reading(
+    own_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    """The database was away for long when Redis was lost."""
+    monkeypatch.setattr(journal, "PAGE", 3)
+    async with nodes(2, own_redis.url, tmp_path) as made:
+        here, there = made
+        await here.ann()
+        session = await here.session()
+        wanted = [str(n) for n in range(1, 20)]
+        for n, text in enumerate(wanted, 1):
+            sent = await here.send(session, n, text)
+        assert sent.conversation is not None
+        if late:
+            await here.stop()
+        own_redis.flush()
+        await _opened(there, 2)
+        if late:
+            back = ClusterNode("back", own_redis.url, here.database, here.hot)
+            made.append(back)
+            await back.start()
+            relay = asyncio.create_task(_relaying(back))
+            await _until_said(back, sent.conversation.id, wanted)
+            await end([relay])
+        await _until_said(there, sent.conversation.id, wanted)

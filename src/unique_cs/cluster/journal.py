@@ -1,5 +1,6 @@
 """This node's second copy of what Redis placed for it, until the cold tier has it and a day has passed."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from unique_cs.cluster import log
@@ -12,7 +13,9 @@ from unique_cs.storage.installation import fact
 
 _SETTLED: Final = "settled"
 
-LIMIT: Final = 1_000_000
+PAGE: Final = 200
+"""Rows that are read at once."""
+
 TRIMMED: Final = 20_000
 """Rows that are deleted at once."""
 
@@ -32,20 +35,21 @@ class Journal:
             self.settled = place
             self._group.put(keys.fact(_SETTLED), place.to_bytes(8, "big"))
 
-    def unsettled(self, archived: int) -> list[Record]:
-        """The records that the cold tier may not have, in order; what it has, it has up to `archived`.
+    def unsettled(self, archived: int) -> Iterator[list[Record]]:
+        """The records that the cold tier may not have, in order, page by page.
 
-        A database that was restored from a backup has less than it had when these were settled.
+        What it has, it has up to `archived`: one that was restored from a backup has less than was settled.
         """
         return self._records(_key(min(self.settled, archived) + 1), keys.after(JOURNAL))
 
-    def between(self, after: int, upto: int) -> list[Record]:
-        """The records above a place, up to another, in order."""
+    def between(self, after: int, upto: int) -> Iterator[list[Record]]:
+        """The records above a place, up to another, in order, page by page."""
         return self._records(_key(after + 1), _key(upto + 1))
 
-    def _records(self, start: bytes, end: bytes) -> list[Record]:
-        found = self._hot.scan(start, end, LIMIT)
-        return [record for _, row in found for record in log.decode(row)]
+    def _records(self, start: bytes, end: bytes) -> Iterator[list[Record]]:
+        while found := self._hot.scan(start, end, PAGE):
+            yield [record for _, row in found for record in log.decode(row)]
+            start = found[-1][0] + b"\0"
 
     def last(self) -> int:
         """The place of the newest row; 0 if there is none."""

@@ -32,7 +32,7 @@ WAIT_S: Final = 10.0
 """How long to wait for the journals of nodes that are not there."""
 
 BATCH: Final = 200
-"""Journal rows, or steps put back, of one call."""
+"""Steps that are put back with one call."""
 
 UPLOADED_MS: Final = 3_600_000
 
@@ -79,12 +79,11 @@ class Recovery:
         """Say whether a journal's rows lie on this server for the recovery that is due."""
         return bool(await self._client.sismember(f"{self._offered}:journals", journal_id))
 
-    async def offer(self, journal_id: str, records: Sequence[Record]) -> None:
+    async def offer(self, journal_id: str, pages: Iterable[Sequence[Record]]) -> None:
         """Put the rows of one journal where whoever recovers finds them."""
         key = self._offered
-        for start in range(0, len(records), BATCH):
-            part = log.encode(list(records[start : start + BATCH]))
-            await self._client.rpush(f"{key}:rows", part)
+        for page in pages:
+            await self._client.rpush(f"{key}:rows", log.encode(page))
         await self._client.sadd(f"{key}:journals", journal_id)
         for name in (f"{key}:rows", f"{key}:journals"):
             await self._client.pexpire(name, UPLOADED_MS)

@@ -7,6 +7,7 @@ nowhere, and gives it new places at the end.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from typing import Final
 
 from unique_cs.cluster import imports, items, log
@@ -78,7 +79,7 @@ class Settling:
     async def _take_late(self, after: int, first: int) -> int:
         """Take in what lies above a place, below the generation's first, and is nowhere; return how much."""
         mine = self._journal.between(after, first)
-        late = await imports.lacking(self._cold, mine)
+        late = await imports.lacking(self._cold, chain.from_iterable(mine))
         people = [each for each in late if each.kind == log.CONTACT]
         events = imports.once(each for each in late if each.kind == log.EVENT)
         for person in people:
