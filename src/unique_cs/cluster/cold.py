@@ -15,7 +15,7 @@ from unique_cs.domain.events import Actor, Assigned, Labelled, MessageCreated, N
 from unique_cs.domain.people import Contact
 from unique_cs.domain.stored import Stored
 from unique_cs.errors import StorageUnavailable
-from unique_cs.storage.schema import answers, contacts, conversations, cursors, events, installation
+from unique_cs.storage.schema import answers, contacts, conversations, cursors, events, installation, relay
 from unique_cs.storage.sql import BulkInsert, Database
 from unique_cs.storage.stores import put_fact
 
@@ -94,12 +94,18 @@ class Cold:
         done = await self._database.write(lambda connection: connection.execute(statement).rowcount)
         return bool(done)
 
-    def check_generation(self, connection: Connection, counter: int) -> None:
-        """In the relay's transaction: raise where another generation was opened meanwhile."""
+    def check_relay(self, connection: Connection, counter: int, after: int) -> None:
+        """In the relay's transaction, which waits for those of other nodes: raise where it comes too late.
+
+        Another generation was opened, or another node has relayed beyond the place that this one read from:
+        contacts, cursors and the outbox would go back to what they were.
+        """
         query = select(installation.c.value).where(installation.c.name == GENERATION).with_for_update()
         found = int(connection.scalar(query) or 0)
         if found != counter:
             raise StorageUnavailable(f"generation {found} is open, and not {counter}")
+        if (connection.scalar(select(relay.c.position)) or 0) > after:
+            raise StorageUnavailable("another node has relayed this")
 
     def store(
         self,

@@ -7,12 +7,11 @@ from sqlalchemy import Connection
 from unique_cs.cluster import log
 from unique_cs.cluster.cold import Cold
 from unique_cs.cluster.commit import Generation
-from unique_cs.cluster.keys import Keys, first_place
+from unique_cs.cluster.keys import GENERATION, Keys, first_place
 from unique_cs.cluster.log import Record
 from unique_cs.cluster.memory import Memory, read_cursor
 from unique_cs.cluster.shard import Shard, spare
 from unique_cs.cluster.timeline import ClusterTimeline
-from unique_cs.domain.conversation import Cursor
 from unique_cs.domain.events import MESSAGE_CREATED
 from unique_cs.domain.people import Contact
 from unique_cs.domain.stored import ArchivedEvent, ConversationRow
@@ -71,12 +70,22 @@ class LogSource:
             return None
         archived = [archived_event(each.id, each.seq, each.row) for each in records if each.kind == log.EVENT]
         contacts = {each.id: read_contact(each.row) for each in records if each.kind == log.CONTACT}
-        conversations = await self._conversations(records, archived)
-        return self._batch(generation, records, archived, conversations, list(contacts.values()))
+        try:
+            conversations = await self._conversations(records, archived)
+        except UniqueCsError:
+            await self._check_open(generation)
+            raise
+        return self._batch(generation, after, records, archived, conversations, list(contacts.values()))
+
+    async def _check_open(self, generation: Generation) -> None:
+        """What is missing is no fault of the tiers where Redis was emptied: raise `StorageUnavailable`."""
+        if await self._shard.client.get(GENERATION) != generation.value.encode():
+            raise StorageUnavailable("Redis is being restored")
 
     def _batch(
         self,
         generation: Generation,
+        after: int,
         records: list[Record],
         archived: list[ArchivedEvent],
         conversations: list[ConversationRow],
@@ -90,19 +99,10 @@ class LogSource:
         moved = [(each.id, read_cursor(each.key, each.row)) for each in records if each.kind == log.CURSOR]
 
         def also(connection: Connection) -> None:
-            self._also(connection, generation, sent, moved)
+            self._cold.check_relay(connection, generation.counter, after)
+            self._cold.store(connection, sent, moved)
 
         return Batch(records[-1].place, archived, conversations, contacts, also)
-
-    def _also(
-        self,
-        connection: Connection,
-        generation: Generation,
-        sent: list[tuple[bytes, int, int, int]],
-        moved: list[tuple[int, Cursor]],
-    ) -> None:
-        self._cold.check_generation(connection, generation.counter)
-        self._cold.store(connection, sent, moved)
 
     async def _conversations(
         self, records: list[Record], archived: list[ArchivedEvent]
