@@ -103,3 +103,39 @@ async def test_a_pause_of_redis_loses_and_repeats_nothing(own_redis: RedisServer
         assert (await node.texts(sent.conversation))[1:] == [str(n) for n in range(1, 9)]
         assert node.cluster.generation is not None
         assert node.cluster.generation.counter == 1
+
+
+def _is_replica_in_step(server: RedisServer) -> bool:
+    role = server.call("ROLE")
+    return bool(role[0] == "slave" and role[3] == "connected")
+
+
+async def test_a_server_goes_back_without_being_started_again(own_redis: RedisServer, tmp_path: Path) -> None:
+    """It was replaced by a replica that lacked the last writes, followed it, and is master again."""
+    other = RedisServer(tmp_path / "other")
+    other.start()
+    try:
+        async with nodes(2, own_redis.url, tmp_path) as made:
+            here, _ = made
+            await here.ann()
+            session = await here.session()
+            for n in range(1, 6):
+                sent = await here.send(session, n, str(n))
+            assert sent.conversation is not None
+            run_id = here.shard.run_id
+            other.call("REPLICAOF", "127.0.0.1", own_redis.port)
+            await until(lambda: _is_replica_in_step(other), "the other server is in step")
+            other.call("REPLICAOF", "NO", "ONE")
+            for n in range(6, 10):
+                await here.send(session, n, str(n))
+            own_redis.call("REPLICAOF", "127.0.0.1", other.port)
+            await until(lambda: _is_replica_in_step(own_redis), "it follows")
+            own_redis.call("REPLICAOF", "NO", "ONE")
+            await _again(made, 2)
+            assert here.shard.run_id == run_id
+            for node in made:
+                found = await node.timeline.conversation(sent.conversation.id)
+                assert found is not None
+                assert (await node.texts(found))[1:] == [str(n) for n in range(1, 10)]
+    finally:
+        other.kill()

@@ -17,7 +17,7 @@ from unique_cs.cluster.memory import Memory
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.pace import Pace
 from unique_cs.cluster.people import ClusterContacts
-from unique_cs.cluster.recovery import Recovery
+from unique_cs.cluster.recovery import Recovery, forget_offers
 from unique_cs.cluster.settling import Settling
 from unique_cs.cluster.shard import Failure, Shard
 from unique_cs.cluster.timeline import ClusterTimeline
@@ -87,6 +87,7 @@ class Cluster:
         self._away_since: float | None = None
         self._restarted = asyncio.Event()
         self._begun = self._since = 0
+        self._has_offered = False
         self._settling = Settling(self.journal, self.cold, archive, self.committer, self.loading, self.memory)
 
     async def run(self) -> None:
@@ -152,17 +153,25 @@ class Cluster:
     async def _find_generation(self) -> Generation | None:
         raw = await self._shard.client.get(GENERATION)
         counter, _, run_id = (raw or b"0:").decode().partition(":")
-        return Generation(int(counter), run_id) if run_id == self._shard.run_id else None
+        if run_id != self._shard.run_id or await self._has_gone_back(int(counter)):
+            return None
+        return Generation(int(counter), run_id)
+
+    async def _has_gone_back(self, counter: int) -> bool:
+        """The server lacks what it had placed: replaced, it followed another one, and is master again."""
+        known = max(self.journal.last(), self.memory.position)
+        return await log.newest(self._shard.client, Keys(counter)) < known
 
     async def _recover(self) -> None:
         recovery = Recovery(
             self._shard, self.cold, self._archive, self._new_id, self._clock.now_ms(), self._ttl_ms
         )
-        if not await recovery.is_offered(self.journal.id):
+        if not (self._has_offered and await recovery.is_offered(self.journal.id)):
             await self._register()
             await self.group.drain()
             unsettled = self.journal.unsettled(await self._archive.cursor())
             await recovery.offer(self.journal.id, unsettled)
+            self._has_offered = True
         lease = Lease(self._shard, self._clock, RECOVERY)
         if not await lease.acquire():
             return
@@ -206,6 +215,8 @@ class Cluster:
         if self.generation is not None:
             self._lose("another numbering is open")
         client, keys = self._shard.client, Keys(generation.counter)
+        self._has_offered = False
+        await forget_offers(client, generation.run_id)
         self.memory.position = self._begun = await log.newest(client, keys)
         listed = await client.hgetall(keys.index)
         self.timeline.open(generation.counter, (await client.get(keys.epoch)).decode())

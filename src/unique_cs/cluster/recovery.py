@@ -72,20 +72,19 @@ class Recovery:
         self._next_id = next_id
         self._now_ms = now_ms
         self._ttl_ms = ttl_ms
-        self._offered = f"{TAG}:offered:{self._run_id}"
+        self._rows, self._journals = _offers(self._run_id)
         self.missing: set[str] = set()
 
     async def is_offered(self, journal_id: str) -> bool:
         """Say whether a journal's rows lie on this server for the recovery that is due."""
-        return bool(await self._client.sismember(f"{self._offered}:journals", journal_id))
+        return bool(await self._client.sismember(self._journals, journal_id))
 
     async def offer(self, journal_id: str, pages: Iterable[Sequence[Record]]) -> None:
         """Put the rows of one journal where whoever recovers finds them."""
-        key = self._offered
         for page in pages:
-            await self._client.rpush(f"{key}:rows", log.encode(page))
-        await self._client.sadd(f"{key}:journals", journal_id)
-        for name in (f"{key}:rows", f"{key}:journals"):
+            await self._client.rpush(self._rows, log.encode(page))
+        await self._client.sadd(self._journals, journal_id)
+        for name in (self._rows, self._journals):
             await self._client.pexpire(name, UPLOADED_MS)
 
     async def run(self, journals: Iterable[str], still_mine: Callable[[], bool]) -> Generation | None:
@@ -108,7 +107,6 @@ class Recovery:
             return None
         if not await self._client.eval(_OPEN, 2, GENERATION, OPENING, generation.counter, generation.value):
             return None
-        await self._client.delete(f"{self._offered}:rows", f"{self._offered}:journals")
         journal_log.warning(
             "a generation was opened", counter=generation.counter, records=len(records), gaps=gaps
         )
@@ -118,7 +116,7 @@ class Recovery:
         """Wait a bounded time until every journal was offered."""
         deadline = asyncio.get_running_loop().time() + WAIT_S
         while asyncio.get_running_loop().time() < deadline:
-            offered = await self._client.smembers(f"{self._offered}:journals")
+            offered = await self._client.smembers(self._journals)
             self.missing = wanted - {each.decode() for each in offered}
             if not self.missing:
                 return
@@ -139,7 +137,7 @@ class Recovery:
 
     async def _in_journals(self) -> list[Record]:
         """The rows that were offered."""
-        offered = await self._client.lrange(f"{self._offered}:rows", 0, -1)
+        offered = await self._client.lrange(self._rows, 0, -1)
         return [record for part in offered for record in log.decode(part)]
 
     async def _left_in_redis(self, keys: Keys, archived: int) -> list[Record]:
@@ -221,6 +219,16 @@ class Recovery:
             {},
         )
         return rows.event_row(Visibility.HIDDEN, rows.NO_SESSION, 0, _encode(event))
+
+
+def _offers(run_id: str) -> tuple[str, str]:
+    """Where rows, and the journals that they are of, lie on a server until it has a generation."""
+    return f"{TAG}:offered:{run_id}:rows", f"{TAG}:offered:{run_id}:journals"
+
+
+async def forget_offers(client: Any, run_id: str) -> None:
+    """A generation is open: what was offered for it, or came too late, is not for the next one."""
+    await client.delete(*_offers(run_id))
 
 
 class _Writer:
