@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.test_faults import relay_of
+from tests.cluster.test_faults import recovery_of, relay_of
 from tests.support.cluster import ClusterNode, nodes, until
 from tests.support.redis import RedisServer
 from unique_cs.cluster import node_numbers
@@ -52,3 +52,13 @@ async def test_what_was_taken_waits_until_there_is_room(
         await until(lambda: other.told()[-1:] == ["2"], "the other node follows")
         assert await other.texts(sent.conversation) == ["conversation.opened", "1", "2"]
         assert (node.lost, other.lost) == (0, 0)
+
+
+async def test_a_recovery_does_not_begin_without_room(own_redis: RedisServer, tmp_path: Path) -> None:
+    """Each would use up a generation, of which there are 8,192, several times a second."""
+    async with nodes(1, own_redis.url, tmp_path) as (node,):
+        recovery = recovery_of(node)
+        own_redis.call("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(StorageUnavailable, match="Redis is full"):
+            await recovery.run([], lambda: True)
+        assert await node.cluster.cold.generation() == 1

@@ -11,7 +11,7 @@ from tests.support.redis import RedisServer
 from unique_cs.cluster import journal, log, log_source, recovery, settling
 from unique_cs.cluster.ending import end
 from unique_cs.cluster.imports import arranged
-from unique_cs.cluster.keys import first_place
+from unique_cs.cluster.keys import GENERATION, first_place
 from unique_cs.cluster.log import Record
 from unique_cs.domain.conversation import Conversation
 
@@ -172,3 +172,24 @@ async def test_a_journal_longer_than_one_reading(
             await _until_said(back, sent.conversation.id, wanted)
             await end([relay])
         await _until_said(there, sent.conversation.id, wanted)
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_journal_is_called_missing_before_a_generation_opens(
+    own_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node, which may come the moment it is open, says last that it is there."""
+    async with nodes(2, own_redis.url, tmp_path) as (away, here):
+        await until(lambda: away.cluster.journal.settled > 0, "both journals are known")
+        await away.stop()
+        put_fact, said = here.cluster.cold.put_fact, []
+
+        async def noting(name: str, value: str) -> None:
+            if value == recovery.MISSING:
+                said.append((name, own_redis.call("GET", GENERATION)))
+            await put_fact(name, value)
+
+        monkeypatch.setattr(here.cluster.cold, "put_fact", noting)
+        own_redis.flush()
+        await _opened(here, 2)
+        assert said == [(recovery.JOURNALS + away.cluster.journal.id, None)]

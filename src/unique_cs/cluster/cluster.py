@@ -17,7 +17,7 @@ from unique_cs.cluster.memory import Memory
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.pace import Pace
 from unique_cs.cluster.people import ClusterContacts
-from unique_cs.cluster.recovery import Recovery, forget_offers
+from unique_cs.cluster.recovery import JOURNALS, MISSING, Recovery, forget_offers
 from unique_cs.cluster.settling import Settling
 from unique_cs.cluster.shard import Failure, Shard
 from unique_cs.cluster.timeline import ClusterTimeline
@@ -38,11 +38,6 @@ PACE_S: Final = 0.005
 """The time from one reading of the log to the next is at least this: what grows is read by the handful."""
 
 RECOVERY: Final = "recovery"
-JOURNALS: Final = "journal:"
-"""Facts of the installation that begin so name the journals that a recovery waits for."""
-
-MISSING: Final = "missing"
-"""Value of a journal that did not come to the last recovery: no other waits for it until it is back."""
 
 Listed = list[tuple[int, int, int, int]]
 
@@ -187,9 +182,7 @@ class Cluster:
     async def _restore(self, recovery: Recovery, lease: Lease) -> None:
         known = await self.cold.facts(JOURNALS)
         wanted = {name for name, state in known.items() if state != MISSING}
-        if await recovery.run(wanted, lambda: lease.held) is not None:
-            for name in recovery.missing:
-                await self.cold.put_fact(JOURNALS + name, MISSING)
+        await recovery.run(wanted, lambda: lease.held)
 
     def _new_id(self) -> int:
         return self.ids.next(self._clock.now_ms())

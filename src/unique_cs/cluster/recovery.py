@@ -36,6 +36,12 @@ BATCH: Final = 200
 
 UPLOADED_MS: Final = 3_600_000
 
+JOURNALS: Final = "journal:"
+"""Facts of the installation that begin so name the journals that a recovery waits for."""
+
+MISSING: Final = "missing"
+"""Value of a journal that did not come to the last recovery: no other waits for it until it is back."""
+
 OPENING: Final = f"{TAG}:opening"
 """The highest counter that anybody on this server set out to open."""
 
@@ -94,6 +100,8 @@ class Recovery:
         # A database that was restored may know less than the journals: their places stay below the new ones.
         highest = max((each.place >> PLACES for each in await self._in_journals()), default=0)
         counter = max(known, highest) + 1
+        # A server that is full says so here: a generation is used up by whoever goes on.
+        await self._client.set(f"{TAG}:room", counter, px=UPLOADED_MS)
         if not await self._cold.raise_generation(known, counter):
             return None
         generation = Generation(counter, self._run_id)
@@ -103,6 +111,9 @@ class Recovery:
         records = await self._records(known, archived)
         await self._begin(generation, archived)
         gaps = await self._put_back(generation, records)
+        # Before it opens: from then on a node that comes says itself that it is there.
+        for name in self.missing:
+            await self._cold.put_fact(JOURNALS + name, MISSING)
         if not still_mine():
             return None
         if not await self._client.eval(_OPEN, 2, GENERATION, OPENING, generation.counter, generation.value):
