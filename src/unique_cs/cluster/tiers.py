@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from unique_cs.cluster.buckets import Pool
-from unique_cs.cluster.cluster import JOURNALS, Cluster
+from unique_cs.cluster.cluster import Cluster
 from unique_cs.cluster.eviction import Eviction
 from unique_cs.cluster.keys import Keys
 from unique_cs.cluster.leases import Lease, run_under_lease
@@ -15,7 +15,9 @@ from unique_cs.cluster.log_source import LogSource
 from unique_cs.cluster.memory import tell_flushed
 from unique_cs.cluster.node_numbers import NumberedIds
 from unique_cs.cluster.peers import ClusterPeers
+from unique_cs.cluster.recovery import JOURNALS
 from unique_cs.cluster.redis_memory import RedisMemory
+from unique_cs.cluster.session_life import SessionLife
 from unique_cs.cluster.shard import Failure, Shard
 from unique_cs.domain.flow import MakeBuckets
 from unique_cs.domain.stored import Waiting
@@ -166,10 +168,9 @@ class ClusterTiers:
         return int(found or 0) or self.source.start
 
     def upkeep(self, hot_hours: int, session_days: int) -> list[Coroutine[Any, Any, None]]:
-        """Trim Redis and the journal now and then."""
-        del session_days
+        """Trim Redis and the journal now and then, and keep what is in use."""
         eviction = Eviction(self._shard, self.cluster, self._archive, self._clock, hot_hours)
-        return [eviction.run()]
+        return [eviction.run(), SessionLife(self._shard, self.cluster, session_days).run()]
 
     async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` here whenever this node holds the lease of that name."""

@@ -159,7 +159,8 @@ local function open()
   local session, kind, actor, count, acked, n = take(), take(), take(), take(), tonumber(take()), take()
   local key = SESSION .. session
   local known = call('HMGET', key, 'k', 'a', 'c', 'n')
-  if not known[1] then
+  local is_new = not known[1]
+  if is_new then
     if n == '' then
       return { 'absent' }
     end
@@ -178,6 +179,10 @@ local function open()
   end
   local last = math.max(tonumber(known[4]), acked)
   call('HSET', key, 'k', kind, 'a', actor, 'c', number(highest), 'n', number(last))
+  if is_new and last > 0 then
+    -- Answers that begin above number 1 have an end, too.
+    call('HSETNX', ANSWERS .. session, '0', '')
+  end
   call('PEXPIRE', key, TTL)
   call('PEXPIRE', ANSWERS .. session, TTL)
   return { 'ok', highest, last }
@@ -208,7 +213,10 @@ end
 
 local function advance()
   local conversation, who, read, delivered = take(), take(), tonumber(take()), tonumber(take())
-  local head = tonumber(call('HGET', CONVERSATION .. conversation, 'q') or '0')
+  local head = tonumber(call('HGET', CONVERSATION .. conversation, 'q'))
+  if not head then
+    return { 'absent' }
+  end
   local known = call('HGET', CURSORS .. conversation, who)
   local old_read, old_delivered = 0, 0
   if known then
