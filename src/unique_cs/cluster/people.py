@@ -1,6 +1,8 @@
 """Contacts and cursors of a cluster: made through the log, held in Redis, kept by the cold tier."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from unique_cs.cluster import items, log
@@ -8,10 +10,11 @@ from unique_cs.cluster.commit import Answer, Committer, Item, Prepare
 from unique_cs.cluster.loading import Loading
 from unique_cs.cluster.log import Record, encode
 from unique_cs.cluster.memory import Memory
+from unique_cs.cluster.shard import Failure
 from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.people import Contact
-from unique_cs.errors import Code, OutcomeUnknown, UniqueCsError
+from unique_cs.errors import Code, OutcomeUnknown, StorageUnavailable, UniqueCsError
 from unique_cs.ports import Entry
 from unique_cs.storage import rows
 
@@ -27,6 +30,7 @@ class ClusterContacts:
         self._memory = memory
         self._loading = loading
         self._moved: dict[tuple[int, str, str], Cursor] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def contact(self, contact: int) -> Contact | None:
         """Return the contact, or None."""
@@ -65,9 +69,35 @@ class ClusterContacts:
     def _flush(self) -> None:
         moved, self._moved = self._moved, {}
         for (conversation, _, _), cursor in moved.items():
-            words = items.cursor(conversation, cursor)
             # Nobody waits: a cursor that was not stored grows again.
-            self._committer.submit(Item(words))
+            self._committer.submit(_Cursor(conversation, cursor, self._bring_back))
+
+    def _bring_back(self, conversation: int, cursor: Cursor) -> None:
+        task = asyncio.get_running_loop().create_task(self._restore(conversation, cursor))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _restore(self, conversation: int, cursor: Cursor) -> None:
+        with suppress(*Failure, StorageUnavailable, OutcomeUnknown):
+            await self._loading.restore(conversation)
+            self._committer.submit(Item(items.cursor(conversation, cursor)))
+
+
+class _Cursor(Item):
+    """A cursor of a conversation that Redis may have let go of: then `absent` is called, and nobody waits."""
+
+    __slots__ = ("_absent", "_conversation", "_cursor")
+
+    def __init__(self, conversation: int, cursor: Cursor, absent: Callable[[int, Cursor], None]) -> None:
+        super().__init__(items.cursor(conversation, cursor))
+        self._conversation = conversation
+        self._cursor = cursor
+        self._absent = absent
+
+    def answered(self, answer: Answer) -> Prepare | None:
+        if answer.code == "absent":
+            self._absent(self._conversation, self._cursor)
+        return None
 
 
 class _Contact(Item):
