@@ -17,7 +17,7 @@ from unique_cs.cluster.eviction import Eviction, Gone
 from unique_cs.domain.conversation import Conversation, Cursor
 from unique_cs.domain.events import Named
 from unique_cs.domain.people import Contact
-from unique_cs.errors import OutcomeUnknown
+from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 
 HOUR_MS = 3_600_000
 NAMED = Contact(33, 1, "Eve", identifier="u-33")
@@ -279,3 +279,54 @@ async def test_one_node_looks_after_redis(pair: list[ClusterNode]) -> None:
     await talked(pair[0])
     second = await Quiet(pair[1]).turn()
     assert [first.conversations, second.conversations] == [1, 0]
+
+
+async def test_a_cursor_of_what_redis_let_go_of_is_stored(pair: list[ClusterNode]) -> None:
+    """Somebody who kept the page open reads on."""
+    here, there = pair
+    conversation = await talked(here)
+    assert (await Quiet(there).pass_by()).conversations == 1
+    assert here.contacts.advance_cursor(conversation, Cursor("contact", "11", read=7))
+    key = here.timeline.keys.cursors(conversation.id)
+    async with asyncio.timeout(10):
+        while await here.shard.client.hget(key, "contact:11") != b"7:7":
+            await asyncio.sleep(0.01)
+
+
+async def test_what_was_read_in_an_earlier_generation_is_not_put_back(
+    pair: list[ClusterNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database hung; meanwhile the conversation went on, was archived, and Redis was lost."""
+    here, there = pair
+    number = await left(pair)
+    await Quiet(here).pass_by()
+    reached, answers = asyncio.Event(), asyncio.Event()
+    cold, contact = here.cluster.cold, here.cluster.cold.contact
+
+    async def hanging(key: int) -> Any:
+        is_first = not reached.is_set()
+        reached.set()
+        if is_first:
+            await answers.wait()
+        return await contact(key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cold, "contact", hanging)
+        loading = asyncio.ensure_future(here.timeline.conversation(number))
+        await reached.wait()
+        found = await there.timeline.conversation(number)
+        assert found is not None
+        await there.send(await there.session(), 1, "back", found)
+        await there.resolve(found)
+        await relay_of(there).move_all()
+        await there.shard.client.flushall()
+        await until(
+            lambda: all(each.cluster.generation and each.cluster.generation.counter > 1 for each in pair),
+            "both begin anew",
+        )
+        answers.set()
+        with pytest.raises((StorageUnavailable, OutcomeUnknown)):
+            await loading
+    again = await here.timeline.conversation(number)
+    assert again is not None
+    assert again.seq == 12

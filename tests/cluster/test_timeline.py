@@ -192,3 +192,11 @@ async def test_cursors_reach_every_node(pair: list[ClusterNode]) -> None:
     await here.contacts.cursors(sent.conversation)
     assert here.contacts.advance_cursor(sent.conversation, Cursor("contact", "11", read=99))
     await until(lambda: [each.read for each in found.cursors or ()] == [2], "the cursor is known there")
+
+
+async def test_what_is_asked_for_and_not_there_is_not_remembered(pair: list[ClusterNode]) -> None:
+    """Anybody may ask for any id."""
+    here, _ = pair
+    for number in range(5):
+        assert await here.timeline.conversation(10**15 + number) is None
+    assert not here.cluster.memory._loading

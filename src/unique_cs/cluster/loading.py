@@ -67,25 +67,35 @@ class Loading:
             if held is not None:
                 return held
             self._memory.begin_load(conversation)
-            found = await self._read(conversation) or await self._restored(conversation)
-            if found is None:
-                await self._committer.check()
-                return None
-            held = self._memory.conversations.get(conversation)
-            if held is not None:
-                return held
-            if self._memory.end_load(found):
-                return found
+            try:
+                found = await self._read(conversation) or await self._restored(conversation)
+                if found is None:
+                    await self._committer.check()
+                    return None
+                held = self._memory.conversations.get(conversation)
+                if held is not None:
+                    return held
+                if self._memory.end_load(found):
+                    return found
+            finally:
+                self._memory.drop_load(conversation)
         raise StorageUnavailable("the conversation changes faster than it can be read", 200)
 
     async def _restored(self, conversation: int) -> Conversation | None:
         """Put it back into Redis as the cold tier knows it, and read it there."""
+        keys = self.keys
         known = await self._cold.conversation(conversation)
         if known is None:
             return None
         await self.contact(int(known[0].contact.id))
+        self._check_same(keys)
         await self._committer.at_once(items.restore_conversation(*known))
         return await self._read(conversation)
+
+    def _check_same(self, keys: Keys) -> None:
+        """What was read before another generation was opened may be older than what is archived by now."""
+        if self.keys is not keys:
+            raise StorageUnavailable("the order of messages is being restored")
 
     async def restore(self, conversation: int) -> None:
         """Put a conversation back into Redis which this node holds and Redis let go of."""
@@ -117,12 +127,14 @@ class Loading:
         return await self._once("contact", contact, self._load_contact)
 
     async def _load_contact(self, contact: int) -> Contact | None:
-        row = await self._shard.client.get(self.keys.contact(contact))
+        keys = self.keys
+        row = await self._shard.client.get(keys.contact(contact))
         if row is not None:
             return read_contact(row)
         known = await self._cold.contact(contact)
         if known is not None:
             owned = await self._cold.owned(contact)
+            self._check_same(keys)
             await self._committer.at_once(items.restore_contact(known, owned))
             row = await self._shard.client.get(self.keys.contact(contact))
         if row is None:

@@ -130,6 +130,10 @@ class Memory:
         self.conversations[conversation.id] = conversation
         return True
 
+    def drop_load(self, conversation: int) -> None:
+        """It is not being read any more, whatever came of it."""
+        self._loading.pop(conversation, None)
+
     # The log
 
     def apply(self, records: list[Record]) -> list[Entry]:

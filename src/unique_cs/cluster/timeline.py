@@ -220,7 +220,12 @@ class ClusterTimeline:
         seed: int | None = 0 if fresh else None
         answer = await self._committer.ask(items.open_session(key, *who, count, acked, seed))
         if answer[0] == "absent":
+            keys = self.keys
             known = await self._cold.session(key) or self._lost_session(principal, acked)
+            # Of another generation it may know more than was archived when it was asked for.
+            self._committer.admit()
+            if self.keys is not keys:
+                raise OutcomeUnknown
             if known is None or known[:2] != who:
                 return None
             answer = await self._committer.ask(items.open_session(key, *who, count, acked, known[2]))
