@@ -82,14 +82,19 @@ class Settling:
         late = await imports.lacking(self._cold, chain.from_iterable(mine))
         people = [each for each in late if each.kind == log.CONTACT]
         events = imports.once(each for each in late if each.kind == log.EVENT)
-        for person in people:
-            contact = read_contact(person.row)
-            if await self._loading.contact(contact.id) is None:
-                await self._committer.ask(items.contact(contact, ""))
-        taken = [await self._import(each) for each in events]
-        if events:
+        taken = [await self._add(each) for each in people]
+        taken += [await self._import(each) for each in events]
+        if taken:
             journal_log.warning("rows that came late were taken in", rows=sum(taken), seen=len(taken))
         return sum(taken)
+
+    async def _add(self, record: Record) -> bool:
+        """Store the contact, unless it is known by now."""
+        contact = read_contact(record.row)
+        if await self._loading.contact(contact.id) is not None:
+            return False
+        code, *_ = await self._committer.ask(items.contact(contact, ""))
+        return bool(code == "ok")
 
     async def _import(self, record: Record) -> bool:
         """Give the event the next place of its conversation, unless its send was repeated meanwhile."""
