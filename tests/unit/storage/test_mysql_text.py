@@ -1,9 +1,13 @@
 """What is said to MySQL without a server: its address, and the text of statements."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -11,6 +15,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from tests.support.door import make_certificate
 from unique_cs.errors import SettingsError
 from unique_cs.storage import schema
+from unique_cs.storage.migrate import FOLDER
 from unique_cs.storage.mysql import PACKET
 from unique_cs.storage.mysql_url import POOL, MySqlUrl
 from unique_cs.storage.sql import BulkInsert
@@ -129,3 +134,44 @@ def test_every_table_and_index_can_be_said(dialect: Dialect) -> None:
         assert "ENGINE=InnoDB" in text
         for index in table.indexes:
             assert str(CreateIndex(index).compile(dialect=dialect)).startswith("CREATE INDEX")
+
+
+class NothingThere:
+    """Where a migration looks: a database of one dialect that is empty. It has no server."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+
+    def has_table(self, _: str) -> bool:
+        return False
+
+    def get_indexes(self, _: str) -> list[Any]:
+        return []
+
+    def execute(self, _: object) -> "NothingThere":
+        return self
+
+    def first(self) -> None:
+        return None
+
+
+def said_by_migrations(dialect: Dialect, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The statements that make the schema, one revision after the other."""
+    text = StringIO()
+    options = {"as_sql": True, "output_buffer": text}
+    context = MigrationContext.configure(dialect=dialect, opts=options)
+    nothing = NothingThere(dialect)
+    with monkeypatch.context() as patch, Operations.context(context):
+        patch.setattr("alembic.op.get_bind", lambda: nothing)
+        patch.setattr("sqlalchemy.inspect", lambda _: nothing)
+        for script in reversed(list(ScriptDirectory(str(FOLDER)).walk_revisions())):
+            script.module.upgrade()
+    return {" ".join(each.split()) for each in text.getvalue().split(";") if each.strip()}
+
+
+@pytest.mark.parametrize("dialect", [MYSQL_8, TIDB])
+def test_migrations_say_what_the_schema_says(dialect: Dialect, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = schema.metadata.tables.values()
+    wanted = {str(CreateTable(each).compile(dialect=dialect)) for each in tables}
+    wanted |= {str(CreateIndex(index).compile(dialect=dialect)) for each in tables for index in each.indexes}
+    assert said_by_migrations(dialect, monkeypatch) == {" ".join(each.split()) for each in wanted}
