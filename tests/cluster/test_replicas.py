@@ -11,8 +11,11 @@ from tests.support.cluster import ANN, ClusterNode, nodes, until
 from tests.support.door import make_certificate
 from tests.support.redis import RedisSentinel, RedisServer, redis_cluster, redis_sentinel
 from unique_cs.bench.process import free_port
+from unique_cs.cluster.ending import end
+from unique_cs.cluster.peers import CHANNEL, ClusterPeers
 from unique_cs.cluster.shard import TAG, Failure, Shard
 from unique_cs.errors import SettingsError, UniqueCsError
+from unique_cs.protocol.notices import Changed, Notice
 
 PAUSE_S = 0.02
 
@@ -184,3 +187,32 @@ async def test_the_master_is_back_before_anybody_notices(watched: RedisSentinel,
             master.resume()
             await until(lambda: bool(master.call("ROLE")[0] == "slave"), "it becomes a replica")
         assert await whole(made, writers)
+
+
+async def test_signals_go_over_the_shard_that_has_the_keys(tmp_path: Path) -> None:
+    """By sharded pub/sub, so that the other servers of the cluster do not hear each signal."""
+    with redis_cluster(tmp_path) as redis:
+        async with nodes(2, redis.url, tmp_path) as made:
+            peers = [ClusterPeers(each.shard, each.clock, each.cluster.loading, each.name) for each in made]
+            heard: list[Notice] = []
+            peers[1].heard = heard.append
+            works = [asyncio.create_task(each.run()) for each in peers]
+            try:
+                await until(
+                    lambda: redis.holder.call("PUBSUB", "SHARDNUMSUB", CHANNEL)[1] == 2, "both listen"
+                )
+                peers[0].tell(Changed())
+                await until(lambda: heard == [Changed()], "the other one hears")
+            finally:
+                await end(works)
+
+
+@pytest.mark.slow
+async def test_the_slot_of_the_keys_moves(tmp_path: Path) -> None:
+    """On the way a batch may be done by half: keys are missing where it runs. Nothing is lost or doubled."""
+    with redis_cluster(tmp_path) as redis:
+        async with nodes(2, redis.url, tmp_path) as made:
+            async with writing(made) as writers:
+                await asyncio.to_thread(redis.move)
+            assert await whole(made, writers)
+            assert {node.shard.run_id for node in made} != {redis.holder.call("INFO", "server")["run_id"]}

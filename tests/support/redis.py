@@ -125,6 +125,18 @@ class RedisCluster:
         """The server that has the keys with the tag `{ucs}`."""
         return self.servers[key_slot(b"ucs") * len(self.servers) // _SLOTS]
 
+    def move(self) -> None:
+        """Move the slot of these keys from the holder to another server, some keys at a time."""
+        slot, source = key_slot(b"ucs"), self.holder
+        target = next(server for server in self.servers if server is not source)
+        here, there = (server.call("CLUSTER", "MYID") for server in (source, target))
+        target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", here)
+        source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", there)
+        while keys := source.call("CLUSTER", "GETKEYSINSLOT", slot, 5):
+            source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *keys)
+        for server in (target, source, *self.servers):
+            server.call("CLUSTER", "SETSLOT", slot, "NODE", there)
+
 
 class RedisSentinel:
     """A master, a replica, and three sentinels, who replace a master that is silent for a second."""

@@ -17,8 +17,16 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from unique_cs.cluster import redis_url
@@ -193,7 +201,17 @@ def spare(script: str) -> str:
     return f"#!lua flags=allow-oom\n{script}"
 
 
-_AWAY: Final = (RedisConnectionError, RedisTimeoutError, OSError)
+# The last ones: it follows another server now, or the keys are on their way to another.
+_AWAY: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    OSError,
+    ReadOnlyError,
+    MasterDownError,
+    ClusterDownError,
+    AskError,
+    TryAgainError,
+)
 
 
 class _Pool(BlockingConnectionPool):
@@ -288,7 +306,11 @@ class _Pipeline(Pipeline):
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:
     if future.done():
         return
-    if isinstance(answer, Exception):
+    if isinstance(answer, _AWAY):
+        away = RedisAway()
+        away.__cause__ = answer
+        future.set_exception(away)
+    elif isinstance(answer, Exception):
         future.set_exception(answer)
     else:
         future.set_result(answer)
