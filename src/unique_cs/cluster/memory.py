@@ -80,17 +80,6 @@ class Memory:
         """Say whether an item of this process made the step."""
         return record.origin.startswith(self._process)
 
-    def abandon(self, session: Session) -> None:
-        """Its numbers are not what is stored: whoever asks for it next reads them again."""
-        if self.sessions.get(session.key) is session:
-            del self.sessions[session.key]
-        waiting, self._settling = self._settling, []
-        for each in waiting:
-            if each[0] is not session:
-                self._settling.append(each)
-            elif not each[2].done():
-                each[2].set_exception(OutcomeUnknown())
-
     def settled(self, session: Session, n: int) -> "asyncio.Future[None]":
         """A future that ends when send `n`, which was taken here, has come through the log."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -342,8 +342,6 @@ class ClusterTimeline:
     def give_up(self, entry: Entry, error: UniqueCsError) -> None:
         """The entry got no place: tell its connection and whoever waits."""
         self._end_opening(entry)
-        if entry.session is not None and isinstance(error, OutcomeUnknown):
-            self._memory.abandon(entry.session)
         entry.conversation, entry.event, entry.error = None, None, error
         self.subscriber([entry])
         if entry.session is not None:
