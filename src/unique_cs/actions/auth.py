@@ -12,11 +12,11 @@ from unique_cs.domain.events import Actor
 from unique_cs.domain.flow import MakeBuckets, network_of, own_buckets
 from unique_cs.domain.people import Agent, Login
 from unique_cs.domain.permission import Principal
-from unique_cs.errors import Code, UniqueCsError, not_found
+from unique_cs.errors import Code, StorageUnavailable, UniqueCsError, not_found
 from unique_cs.ports import Clock, Contacts, Records
 
 CACHED_S: Final = 5.0
-"""For how long a login is believed without asking the store: a revocation on another node holds after it."""
+"""For how long a login is believed without asking the store, where that answers."""
 
 _TOUCH_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
@@ -136,18 +136,35 @@ class Auth:
     async def _login(self, token_hash: str) -> Login:
         login, until = self._cache.get(token_hash, (None, 0.0))
         if login is None or self._clock.monotonic() >= until:
-            login = await self._records.login_by_hash(token_hash)
+            login = await self._stored(token_hash, login)
         now = self._clock.now_ms()
         if login is None or now - login.last_seen_at >= self._valid_ms:
             self._cache.pop(token_hash, None)
             raise _unauthorized()
         if now - login.last_seen_at >= _TOUCH_MS:
-            login = replace(login, last_seen_at=now)
-            if not await self._records.touch_login(login.id, now):
-                self._cache.pop(token_hash, None)
-                raise _unauthorized()
+            login = await self._touched(login, now)
         self._keep(login, until)
         return login
+
+    async def _stored(self, token_hash: str, known: Login | None) -> Login | None:
+        """The login as the store has it; while that is away, nobody who was let in here before is shut out."""
+        try:
+            return await self._records.login_by_hash(token_hash)
+        except StorageUnavailable:
+            if known is None:
+                raise
+            return known
+
+    async def _touched(self, login: Login, now: int) -> Login:
+        """Let the store know that the login is used, once it is there."""
+        try:
+            there = await self._records.touch_login(login.id, now)
+        except StorageUnavailable:
+            return login
+        if not there:
+            self._cache.pop(login.token_hash, None)
+            raise _unauthorized()
+        return replace(login, last_seen_at=now)
 
     def _keep(self, login: Login, until: float) -> None:
         now = self._clock.monotonic()

@@ -15,7 +15,7 @@ from unique_cs.actions.tokens import ContactTokens, hash_of
 from unique_cs.domain.events import Actor
 from unique_cs.domain.people import Agent, Contact, Inbox, Login
 from unique_cs.domain.permission import Principal
-from unique_cs.errors import Code, UniqueCsError
+from unique_cs.errors import Code, StorageUnavailable, UniqueCsError
 from unique_cs.ports import Contacts
 from unique_cs.storage.records_memory import MemoryRecords
 
@@ -45,8 +45,14 @@ class CountingRecords(MemoryRecords):
         super().__init__()
         self.read = self.written = 0
         self.before_touch: Callable[[], Awaitable[None]] = _nothing
+        self.away = False
+
+    def _ask(self) -> None:
+        if self.away:
+            raise StorageUnavailable("the database is away")
 
     async def login_by_hash(self, token_hash: str) -> Login | None:
+        self._ask()
         self.read += 1
         return await super().login_by_hash(token_hash)
 
@@ -55,6 +61,7 @@ class CountingRecords(MemoryRecords):
         await super().add_login(login)
 
     async def touch_login(self, login: int, now_ms: int) -> bool:
+        self._ask()
         self.written += 1
         await self.before_touch()
         return await super().touch_login(login, now_ms)
@@ -141,6 +148,22 @@ async def test_a_login_that_another_node_revoked_is_out_after_a_few_seconds(benc
     await bench.auth.authenticate(token)
     bench.clock.ms += int(CACHED_S * 1000)
     assert await bench.refusal(token) is Code.UNAUTHORIZED
+
+
+async def test_who_was_here_gets_in_while_the_store_is_away(bench: Bench) -> None:
+    """Long after what is remembered was read; a login of which nothing is remembered has to wait."""
+    here, elsewhere = await bench.token(), await bench.token()
+    await bench.auth.authenticate(here)
+    bench.records.away = True
+    bench.clock.ms += DAY
+    assert (await bench.auth.authenticate(here)).id == 2
+    assert await bench.refusal(elsewhere) is Code.OVERLOADED
+    bench.auth.forget([100])
+    assert await bench.refusal(here) is Code.OVERLOADED
+    bench.records.away = False
+    await bench.records.delete_login(100)
+    assert await bench.refusal(here) is Code.UNAUTHORIZED
+    assert (await bench.auth.authenticate(elsewhere)).id == 2
 
 
 async def test_a_node_that_is_told_of_it_remembers_no_revoked_login(bench: Bench) -> None:

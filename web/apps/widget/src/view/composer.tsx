@@ -4,7 +4,7 @@ import type { Words } from '../i18n';
 import type { Panel } from '../panel';
 import { Send } from './icons';
 
-const MAX_LENGTH = 10_000;
+const MAX_LENGTH = 8_000;
 
 export function Composer({ panel, words: { t } }: { panel: Panel; words: Words }): JSX.Element {
   const [draft, setDraft] = useDraft(panel.options.inbox);
