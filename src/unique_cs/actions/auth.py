@@ -147,7 +147,7 @@ class Auth:
         return login
 
     async def _stored(self, token_hash: str, known: Login | None) -> Login | None:
-        """The login as the store has it; while that is away, nobody who was let in here before is shut out."""
+        """The login as the store has it; while that is away, who was let in here before gets in."""
         try:
             return await self._records.login_by_hash(token_hash)
         except StorageUnavailable:
