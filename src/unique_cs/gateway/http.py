@@ -150,7 +150,9 @@ class HttpProtocol(HttpToolsProtocol):
 
         Java's `HttpClient` and Ktor offer `h2c` on requests with a body, which the parser leaves unread.
         """
-        headers = join_headers(self.headers)
+        headers = join_headers(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers
+        )
         method = self.parser.get_method().decode()
         if wants_websocket(headers):
             version = self.parser.get_http_version()

@@ -16,8 +16,11 @@ Headers = Mapping[str, str]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _UPGRADE: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade, close"))  # RFC 9110 15.5.22
-_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/(\d\.\d)")
-_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
+_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_REQUEST_LINE: Final = rb"(" + _TOKEN + rb") ([!-~]++) HTTP/(\d\.\d)\r\n"
+_FIELDS: Final = rb"((?:" + _TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+)\r\n"
+_BEGINNING: Final = re.compile(_REQUEST_LINE)
+_HEAD: Final = re.compile(_REQUEST_LINE + _FIELDS)
 
 
 class UpgradeRequest(NamedTuple):
@@ -55,23 +58,22 @@ class RequestHead(NamedTuple):
 
 def parse_head(head: bytes) -> RequestHead | Refusal:
     """Read a request head, which ends with its empty line. Line folding and other relics are refused."""
-    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    start = _REQUEST_LINE.fullmatch(first)
-    if start is None:
-        return Refusal(400, "The request line is malformed.")
-    fields = [_FIELD.fullmatch(line) for line in lines]
-    headers = join_headers(match.groups() for match in fields if match)
-    if None in fields or "," in headers.get("host", ""):
+    found = _HEAD.fullmatch(head)
+    if found is None:
+        relic = "header field" if _BEGINNING.match(head) else "request line"
+        return Refusal(400, f"A {relic} is malformed.")
+    method, target, version, fields = (part.decode("latin-1") for part in found.groups())
+    headers = join_headers(line.partition(":")[::2] for line in fields.split("\r\n")[:-1])
+    if "," in headers.get("host", ""):
         return Refusal(400, "A header field is malformed.")
-    method, target, version = start.groups()
-    return RequestHead(method.decode(), target.decode(), version.decode(), headers)
+    return RequestHead(method, target, version, headers)
 
 
-def join_headers(fields: Iterable[tuple[bytes, ...]]) -> dict[str, str]:
+def join_headers(fields: Iterable[tuple[str, ...]]) -> dict[str, str]:
     """Collect (name, value) pairs by name."""
     headers: dict[str, str] = {}
-    for raw_name, raw_value in fields:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+    for written, padded in fields:
+        name, value = written.lower(), padded.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
@@ -83,9 +85,12 @@ def tokens(value: str) -> Iterator[str]:
 
 def wants_websocket(headers: Headers) -> bool:
     """Whether the request offers to upgrade to a WebSocket; other offers may be ignored (RFC 9110 7.8)."""
-    return "websocket" in tokens(headers.get("upgrade", "")) and "upgrade" in tokens(
-        headers.get("connection", "")
-    )
+    return _has(headers.get("upgrade", ""), "websocket") and _has(headers.get("connection", ""), "upgrade")
+
+
+def _has(value: str, token: str) -> bool:
+    value = value.lower()
+    return value == token or token in tokens(value)
 
 
 def parse_upgrade(head: bytes) -> UpgradeRequest | Refusal:
