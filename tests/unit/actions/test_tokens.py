@@ -1,5 +1,6 @@
 """Contacts' tokens are signed, agents' are random."""
 
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
@@ -35,6 +36,14 @@ def test_no_bit_of_a_token_can_be_changed() -> None:
         changed = bytearray(raw)
         changed[place // 8] ^= 1 << place % 8
         assert TOKENS.read(CONTACT_PREFIX + urlsafe_b64encode(changed).decode(), NOW) is None
+
+
+@pytest.mark.parametrize("size", [0, 32, 64, 65, 200])
+def test_the_signature_is_the_hmac_of_the_standard(size: int) -> None:
+    secret = bytes(range(size))
+    raw = urlsafe_b64decode(ContactTokens(secret, 1).issue(7, 8, NOW).removeprefix(CONTACT_PREFIX))
+    claim, signature = raw[:-32], raw[-32:]
+    assert signature == hmac.digest(secret, b"unique-cs contact token\x00" + claim, "sha256")
 
 
 @pytest.mark.parametrize("tail", ["", "=", "A", "====", "\n", "é", "A" * 5_000, "!" * 76, "AAAA"])
