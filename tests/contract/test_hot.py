@@ -68,6 +68,19 @@ def test_scan_backwards(hot: Hot) -> None:
     assert found(hot, b"a", b"d", 0, reverse=True) == []
 
 
+def test_scan_after_a_write(hot: Hot) -> None:
+    """A scan sees every write before it, whichever way it goes, and also after the store was opened again."""
+    for number in range(1, 4):
+        fill(hot, bytes([number]))
+        assert found(hot, b"", b"\xff", reverse=True) == [bytes([each]) for each in range(number, 0, -1)]
+    hot.write([], [b"\x03"])
+    assert found(hot, b"", b"\x03", reverse=True) == [b"\x02", b"\x01"]
+    assert found(hot, b"", b"\x04", reverse=True) == [b"\x02", b"\x01"]
+    hot.flush()
+    hot.reopen()
+    assert found(hot, b"", b"\xff", 1, reverse=True) == [b"\x02"]
+
+
 def test_scan_sees_no_deleted_rows(hot: Hot) -> None:
     """Deleted rows are in no scan."""
     fill(hot, b"a", b"b", b"c")

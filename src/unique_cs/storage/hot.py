@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from rocksdict import BlockBasedOptions, Cache, Env, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    Env,
+    Options,
+    Rdict,
+    RdictIter,
+    ReadOptions,
+    WriteBatch,
+    WriteOptions,
+)
 
 from unique_cs.errors import StorageUnavailable
 
@@ -52,6 +62,7 @@ class RocksHot:
         self._options = WriteOptions()
         self._options.sync = False
         self._db: Rdict | _Away = self._open()
+        self._cursor: RdictIter | None = None
 
     def _open(self) -> Rdict:
         options = Options(raw_mode=True)
@@ -82,6 +93,7 @@ class RocksHot:
             put(key, value)
         for key in deletes:
             batch.delete(key)
+        self._cursor = None
         self._db.write(batch, self._options)
 
     def flush(self) -> None:
@@ -101,15 +113,31 @@ class RocksHot:
         self, start: bytes, end: bytes, limit: int, *, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
         """Return at most `limit` rows with start <= key < end; from the end downwards if `reverse`."""
+        cursor = self._before(end) if reverse else self._from(start, end)
+        rows: list[tuple[bytes, bytes]] = []
+        while len(rows) < limit and cursor.valid() and (key := cursor.key()) >= start:
+            rows.append((key, cursor.value()))
+            if len(rows) < limit:  # a step costs as much as the search
+                cursor.prev() if reverse else cursor.next()
+        return rows
+
+    def _from(self, start: bytes, end: bytes) -> RdictIter:
+        # Without the bound it would read on through what was deleted behind it.
         options = ReadOptions()
         options.set_iterate_upper_bound(end)
         cursor = self._db.iter(options)
-        rows: list[tuple[bytes, bytes]] = []
-        cursor.seek_to_last() if reverse else cursor.seek(start)
-        while len(rows) < limit and cursor.valid() and cursor.key() >= start:
-            rows.append((cursor.key(), cursor.value()))
-            cursor.prev() if reverse else cursor.next()
-        return rows
+        cursor.seek(start)
+        return cursor
+
+    def _before(self, end: bytes) -> RdictIter:
+        """A cursor that all searches share until the next write: it sees what there was when it was made."""
+        if self._cursor is None:
+            self._cursor = self._db.iter()
+        cursor = self._cursor
+        cursor.seek_for_prev(end)
+        if cursor.valid() and cursor.key() == end:
+            cursor.prev()
+        return cursor
 
     def space(self) -> tuple[int, int]:
         """Bytes of the volume that are free, and all."""
@@ -118,7 +146,7 @@ class RocksHot:
 
     def reopen(self) -> None:
         """Close and open again: what is read afterwards is what the disk has. Repeat it until it succeeds."""
-        failed, self._db = self._db, _Away()
+        failed, self._db, self._cursor = self._db, _Away(), None
         if isinstance(failed, Rdict):
             # A store that failed says so once more while it closes.
             with contextlib.suppress(Exception):
@@ -127,6 +155,7 @@ class RocksHot:
 
     def close(self) -> None:
         """Flush and release the folder."""
+        self._cursor = None
         if isinstance(self._db, Rdict):
             self._db.flush_wal(True)
             self._db.close()

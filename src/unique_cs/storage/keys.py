@@ -55,9 +55,14 @@ def answer(session_key: bytes, n: int) -> bytes:
     return _answer(b"a", session_key, n)
 
 
+def cursors(conversation: int) -> bytes:
+    """What the keys of a conversation's cursors begin with."""
+    return _one(b"r", conversation)
+
+
 def cursor(conversation: int, kind: str, actor: str) -> bytes:
     """Key of one participant's cursors."""
-    return _one(b"r", conversation) + kind[:1].encode() + int(actor).to_bytes(8, "big")
+    return cursors(conversation) + kind[:1].encode() + int(actor).to_bytes(8, "big")
 
 
 def contact(contact_id: int) -> bytes:

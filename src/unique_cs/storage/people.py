@@ -66,9 +66,9 @@ class EmbeddedContacts:
     async def cursors(self, conversation: Conversation) -> tuple[Cursor, ...]:
         """Return the participants' cursors; they stay true as they grow."""
         if conversation.cursors is None:
-            prefix = keys.cursor(conversation.id, "", "0")[:9]
-            found = self._hot.scan(prefix, keys.after(prefix), 10_000)
-            conversation.cursors = tuple(_read(key, row) for key, row in found)
+            start, end = keys.cursors(conversation.id), keys.cursors(conversation.id + 1)
+            found = self._hot.scan(start, end, 10_000, reverse=True)
+            conversation.cursors = tuple(_read(key, row) for key, row in reversed(found))
         return conversation.cursors
 
     def advance_cursor(self, conversation: Conversation, cursor: Cursor) -> bool:
