@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 from unique_cs.ports import Clock, Entry
 from unique_cs.storage import keys
+from unique_cs.storage.flusher import Flusher
 from unique_cs.storage.hot import Hot
 from unique_cs.telemetry import metrics
 
@@ -27,7 +27,7 @@ class GroupCommit:
         self._clock = clock
         self._on_durable = on_durable
         self._loop = asyncio.get_running_loop()
-        self._worker = ThreadPoolExecutor(1, "flush")
+        self._worker = Flusher(self._loop)
         self._busy = self._scheduled = self._failed = False
         self._puts: list[tuple[bytes, bytes]] = []
         self._deletes: list[bytes] = []
