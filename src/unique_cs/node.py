@@ -172,6 +172,7 @@ class Node:
             hub.desk.announce()
             self._measure(hub.desk)
             metrics.connections.set(hub.open)
+            metrics.sessions.set(hub.sessions)
             metrics.connection_limit.set(self.gateway.limits.max_connections)
             metrics.queue_bytes.set(hub.queued())
 

@@ -163,18 +163,16 @@ class Connection(Timed):
         if work is None:
             return False
         self.held = deque()
-        self.work = asyncio.get_running_loop().create_task(self._run(work))
-        # A task that is cancelled before its first step leaves the work untouched.
-        self.work.add_done_callback(lambda _: work.close())
+        self.work = asyncio.get_running_loop().create_task(work)
+        self.work.add_done_callback(self._worked)
         return True
 
-    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except UniqueCsError as error:
+    def _worked(self, work: "asyncio.Task[None]") -> None:
+        error = None if work.cancelled() else work.exception()
+        if isinstance(error, UniqueCsError):
             self.fail(error)
-        except Exception as error:  # noqa: BLE001  # a fault of ours ends this connection only
-            log.exception("a frame could not be handled", error=repr(error))
+        elif error is not None:  # a fault of ours ends this connection only
+            log.error("a frame could not be handled", error=repr(error), exc_info=error)
             self.close(close.INTERNAL)
         self._go_on()
 

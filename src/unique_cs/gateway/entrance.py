@@ -28,10 +28,13 @@ _PAGE: Final = 100
 
 async def connect(context: Context, connection: Connection, frame: Connect) -> None:
     """Answer `connect`: prove the actor, take the session over, then replay what was missed."""
-    with context.hub.arriving(connection) as ended:
+    ended = context.hub.arriving(connection)
+    try:
         principal = await connection.authenticate(frame.token)
         session, c = await context.timeline.open_session(principal, frame.session, frame.c, frame.acked or 0)
         listed = await _listed(context, principal, frame)
+    finally:
+        context.hub.arrived(connection)
     # The actor may have been blocked or signed out meanwhile.
     code = closing(principal, ended)
     if code is not None:
@@ -56,10 +59,13 @@ async def _listed(context: Context, principal: Principal, frame: Connect) -> dic
     desk = context.hub.desk
     while True:
         awaited = [] if principal.is_contact else desk.listed(principal.id)
-        with context.hub.coming(principal.id) as changed:
+        changed = context.hub.coming(principal.id)
+        try:
             listed = await _list(context, principal, frame)
             for conversation in listed.values():
                 await context.contacts.cursors(conversation)
+        finally:
+            context.hub.came(principal.id, changed)
         if principal.is_contact:
             missed = changed - listed.keys()
         else:
@@ -76,6 +82,8 @@ async def _list(context: Context, principal: Principal, frame: Connect) -> dict[
         _share(principal.actor, own)
         # A shorter list is whole: nothing else is the contact's, so nothing else is looked for.
         found, wanted = {each.id: each for each in own}, named if len(own) == MAX_LISTED else set()
+        if not named:
+            return found
     else:
         found, wanted = {}, named.union(context.hub.desk.listed(principal.id))
     for conversation_id in wanted - found.keys():

@@ -1,8 +1,7 @@
 """The hub: who listens to what on this node, and delivery. Nothing here awaits a socket."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import MESSAGE_CREATED, Event
@@ -42,7 +41,7 @@ class Hub:
         self._wheel = wheel
         self._loop = asyncio.get_running_loop()
         self._contacts: dict[int, tuple[Connection, ...]] = {}
-        self._coming: dict[int, list[set[int]]] = {}
+        self._coming: dict[int, tuple[set[int], ...]] = {}
         self._arriving: dict[Connection, list[Ended]] = {}
         self._dirty: list[Connection] = []
         self.open = 0
@@ -50,6 +49,7 @@ class Hub:
         self.desk = Desk(self)
         self.peers: Peers = Alone()
         self.outbound = 0
+        self.sessions = 0
 
     @property
     def connections(self) -> list[Connection]:
@@ -95,32 +95,37 @@ class Hub:
         connection.subscriptions = tuple(each for each in connection.subscriptions if each is not found)
         _forget(found)
 
-    @contextmanager
-    def arriving(self, connection: Connection) -> Iterator[list[Ended]]:
-        """Whose connections end while this one proves who it is, and can't be found by that yet."""
-        ended = self._arriving[connection] = []
-        try:
-            yield ended
-        finally:
-            del self._arriving[connection]
+    def arriving(self, connection: Connection) -> list[Ended]:
+        """Whose connections end while this one proves who it is, and can't be found by that yet.
 
-    @contextmanager
-    def coming(self, contact: int) -> Iterator[set[int]]:
-        """What begins or changes of a contact's while a device of its own is still coming in."""
+        The list grows until `arrived` is called.
+        """
+        ended = self._arriving[connection] = []
+        return ended
+
+    def arrived(self, connection: Connection) -> None:
+        """The connection can be found, or never will be."""
+        del self._arriving[connection]
+
+    def coming(self, contact: int) -> set[int]:
+        """What begins or changes of a contact's while a device of its own is still coming in.
+
+        The set grows until it is given to `came`.
+        """
         changed: set[int] = set()
-        others = self._coming.setdefault(contact, [])
-        others.append(changed)
-        try:
-            yield changed
-        finally:
-            # Sets are equal where they hold the same.
-            others[:] = [each for each in others if each is not changed]
-            if not others:
-                self._coming.pop(contact, None)
+        self._coming[contact] = (*self._coming.get(contact, ()), changed)
+        return changed
+
+    def came(self, contact: int, changed: set[int]) -> None:
+        """The device is in, or has failed."""
+        # Sets are equal where they hold the same.
+        others = tuple(each for each in self._coming.pop(contact) if each is not changed)
+        if others:
+            self._coming[contact] = others
 
     def joined(self, connection: Connection) -> None:
         """The connection has its session."""
-        metrics.sessions.inc()
+        self.sessions += 1
         principal = _principal(connection)
         if principal.is_contact:
             self._contacts[principal.id] = (*self._contacts.get(principal.id, ()), connection)
@@ -138,7 +143,7 @@ class Hub:
 
     def leave(self, connection: Connection) -> None:
         """The connection is gone."""
-        metrics.sessions.dec()
+        self.sessions -= 1
         contact = _principal(connection).id
         others = tuple(each for each in self._contacts.pop(contact, ()) if each is not connection)
         if others:
