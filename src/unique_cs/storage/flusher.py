@@ -43,12 +43,12 @@ class Flusher(Executor):
             error = None
             try:
                 work(*args)
-            except Exception as found:  # noqa: BLE001  # it belongs to whoever waits
+            except BaseException as found:  # noqa: BLE001  # it belongs to whoever waits; a panic of Rust, too
                 error = found
             self._loop.call_soon_threadsafe(_settle, done, error)
 
 
-def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
+def _settle(done: asyncio.Future[None], error: BaseException | None) -> None:
     if done.done():
         return
     if error is None:

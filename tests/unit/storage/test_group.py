@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.support.node import FakeClock, TestDisk, turns
+from tests.support.node import DEADLINE_S, FakeClock, TestDisk, turns
 from tests.support.tiers import Tiers
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 from unique_cs.ports import Entry
@@ -126,6 +126,27 @@ async def test_refusals(disk: Counting) -> None:
         group.admit()
     group.block("")
     group.admit()
+    group.close()
+
+
+async def test_a_panic_of_the_store_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a library in Rust raises is no `Exception`: nobody waits for ever, and the next flush works."""
+
+    class Panic(BaseException):
+        pass
+
+    def flush() -> None:
+        raise Panic
+
+    disk = Counting()
+    group = GroupCommit(disk, FakeClock(), settle)
+    with monkeypatch.context() as broken:
+        broken.setattr(disk, "flush", flush)
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(OutcomeUnknown):
+                await group.durable()
+    group.recovered()
+    await group.durable()
     group.close()
 
 
