@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from unique_cs.cluster.ending import end
@@ -88,7 +88,7 @@ class Node:
         self.relay = tiers.relay
         self.gateway: Gateway | None = None
         self.on_changed: Callable[[], None] = lambda: None
-        self.on_ended: Callable[[Collection[int]], None] = lambda logins: None
+        self.on_ended: Callable[[Ended], None] = lambda ended: None
         self.broken = asyncio.Event()
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,7 +108,7 @@ class Node:
 
     def _heard(self, notice: Notice) -> None:
         if isinstance(notice, Ended):
-            self.on_ended(notice.logins)
+            self.on_ended(notice)
         if isinstance(notice, Changed):
             self.on_changed()
         elif self.gateway is not None:

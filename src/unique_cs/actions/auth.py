@@ -1,6 +1,7 @@
 """Who is asking: agents' logins, and the principal behind a token."""
 
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -14,9 +15,13 @@ from unique_cs.domain.people import Agent, Login
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, StorageUnavailable, UniqueCsError, not_found
 from unique_cs.ports import Clock, Contacts, Records
+from unique_cs.protocol.notices import Ended
 
 CACHED_S: Final = 5.0
 """For how long a login is believed without asking the store, where that answers."""
+
+ANSWER_S: Final = 2.0
+"""How long the store has to answer for a login that is remembered; a store that is cut off says nothing."""
 
 _TOUCH_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
@@ -137,34 +142,36 @@ class Auth:
         login, until = self._cache.get(token_hash, (None, 0.0))
         if login is None or self._clock.monotonic() >= until:
             login = await self._stored(token_hash, login)
-        now = self._clock.now_ms()
-        if login is None or now - login.last_seen_at >= self._valid_ms:
+        if login is None or self._is_over(login):
             self._cache.pop(token_hash, None)
             raise _unauthorized()
-        if now - login.last_seen_at >= _TOUCH_MS:
-            login = await self._touched(login, now)
         self._keep(login, until)
         return login
+
+    def _is_over(self, login: Login) -> bool:
+        return self._clock.now_ms() - login.last_seen_at >= self._valid_ms
 
     async def _stored(self, token_hash: str, known: Login | None) -> Login | None:
         """The login as the store has it; while that is away, who was let in here before gets in."""
         try:
-            return await self._records.login_by_hash(token_hash)
-        except StorageUnavailable:
-            if known is None:
-                raise
+            async with asyncio.timeout(None if known is None else ANSWER_S):
+                return await self._used(await self._records.login_by_hash(token_hash))
+        except (StorageUnavailable, TimeoutError) as error:
+            # Its end may have been heard of meanwhile.
+            if known is None or token_hash not in self._cache:
+                raise StorageUnavailable("the database is away") from error
             return known
 
-    async def _touched(self, login: Login, now: int) -> Login:
-        """Let the store know that the login is used, once it is there."""
+    async def _used(self, login: Login | None) -> Login | None:
+        """Let the store know now and then that the login is used; None if there is none."""
+        now = self._clock.now_ms()
+        if login is None or self._is_over(login) or now - login.last_seen_at < _TOUCH_MS:
+            return login
         try:
             there = await self._records.touch_login(login.id, now)
         except StorageUnavailable:
             return login
-        if not there:
-            self._cache.pop(login.token_hash, None)
-            raise _unauthorized()
-        return replace(login, last_seen_at=now)
+        return replace(login, last_seen_at=now) if there else None
 
     def _keep(self, login: Login, until: float) -> None:
         now = self._clock.monotonic()
@@ -187,10 +194,12 @@ class Auth:
         # A check that began before the deletion may have put it back.
         self._cache.pop(login.token_hash, None)
 
-    def forget(self, logins: Collection[int]) -> None:
+    def forget(self, ended: Ended) -> None:
         """These were ended on another node: nobody gets in by what is remembered of them."""
-        for token_hash in [each for each, (login, _) in self._cache.items() if login.id in logins]:
-            del self._cache[token_hash]
+        agent = ended.id if ended.kind == "agent" else 0
+        for token_hash, (login, _) in list(self._cache.items()):
+            if login.id in ended.logins or login.agent == agent:
+                del self._cache[token_hash]
 
     async def end_logins(self, agent: int, *, keep: int = 0) -> list[int]:
         """End an agent's logins except `keep`, and return their ids. Closing connections is the caller's."""

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from unique_cs.actions import passwords
+from unique_cs.actions import auth, passwords
 from unique_cs.actions.auth import CACHED_S, Auth
 from unique_cs.actions.passwords import Passwords, hash_password
 from unique_cs.actions.tokens import ContactTokens, hash_of
@@ -17,6 +17,7 @@ from unique_cs.domain.people import Agent, Contact, Inbox, Login
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, StorageUnavailable, UniqueCsError
 from unique_cs.ports import Contacts
+from unique_cs.protocol.notices import Ended
 from unique_cs.storage.records_memory import MemoryRecords
 
 DAY = 86_400_000
@@ -45,6 +46,7 @@ class CountingRecords(MemoryRecords):
         super().__init__()
         self.read = self.written = 0
         self.before_touch: Callable[[], Awaitable[None]] = _nothing
+        self.before_read: Callable[[], Awaitable[object]] = _nothing
         self.away = False
 
     def _ask(self) -> None:
@@ -52,6 +54,7 @@ class CountingRecords(MemoryRecords):
             raise StorageUnavailable("the database is away")
 
     async def login_by_hash(self, token_hash: str) -> Login | None:
+        await self.before_read()
         self._ask()
         self.read += 1
         return await super().login_by_hash(token_hash)
@@ -158,7 +161,7 @@ async def test_who_was_here_gets_in_while_the_store_is_away(bench: Bench) -> Non
     bench.clock.ms += DAY
     assert (await bench.auth.authenticate(here)).id == 2
     assert await bench.refusal(elsewhere) is Code.OVERLOADED
-    bench.auth.forget([100])
+    bench.auth.forget(Ended(logins=[100]))
     assert await bench.refusal(here) is Code.OVERLOADED
     bench.records.away = False
     await bench.records.delete_login(100)
@@ -166,12 +169,47 @@ async def test_who_was_here_gets_in_while_the_store_is_away(bench: Bench) -> Non
     assert (await bench.auth.authenticate(elsewhere)).id == 2
 
 
+async def test_a_store_that_is_cut_off_keeps_nobody_waiting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing at all; a client that connects gives up after seconds, and comes again."""
+    token = await bench.token()
+    await bench.auth.authenticate(token)
+    monkeypatch.setattr(auth, "ANSWER_S", 0.01)
+    bench.records.before_read = asyncio.Event().wait
+    bench.clock.ms += DAY
+    assert (await bench.auth.authenticate(token)).id == 2
+
+
+async def test_nobody_gets_in_whose_end_is_heard_of_while_the_store_is_asked(bench: Bench) -> None:
+    token = await bench.token()
+    login = (await bench.auth.authenticate(token)).login
+
+    async def heard() -> None:
+        bench.auth.forget(Ended(logins=[login]))
+
+    bench.records.before_read, bench.records.away = heard, True
+    bench.clock.ms += DAY
+    assert [await bench.refusal(token) for _ in range(2)] == [Code.OVERLOADED] * 2
+
+
+async def test_nobody_gets_in_who_was_disabled_elsewhere_while_the_store_is_away(bench: Bench) -> None:
+    """This node can't read who is disabled, and is told."""
+    token = await bench.token()
+    await bench.auth.authenticate(token)
+    bench.records.away = True
+    bench.auth.forget(Ended("contact", 2))
+    assert (await bench.auth.authenticate(token)).id == 2
+    bench.auth.forget(Ended("agent", 2))
+    assert await bench.refusal(token) is Code.OVERLOADED
+
+
 async def test_a_node_that_is_told_of_it_remembers_no_revoked_login(bench: Bench) -> None:
     token, other = await bench.token(), await bench.token()
     login = (await bench.auth.authenticate(token)).login
     await bench.auth.authenticate(other)
     await bench.records.delete_login(login)
-    bench.auth.forget([login])
+    bench.auth.forget(Ended(logins=[login]))
     assert await bench.refusal(token) is Code.UNAUTHORIZED
     await bench.auth.authenticate(other)
 
