@@ -1,18 +1,19 @@
-"""Sends that got no place: nobody waits for them for ever, and their numbers can be taken again."""
+"""Writes that got no place: nobody waits for them for ever, and numbers of sends can be taken again."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.cluster.test_faults import relay_of
 from tests.support.cluster import ANN, ClusterNode, nodes
 from tests.support.redis import RedisServer
 from unique_cs.actions import messages
-from unique_cs.cluster import log
+from unique_cs.cluster import cluster, log
 from unique_cs.domain.body import TextBody
-from unique_cs.errors import OutcomeUnknown, Replaced
+from unique_cs.errors import OutcomeUnknown, Replaced, StorageUnavailable
 from unique_cs.protocol.session import Session
 
 SOON_S = 10
@@ -112,3 +113,31 @@ async def test_a_request_is_repeated_after_its_outcome_was_unknown(
         again = messages.post_message(node.timeline, ANN, sent.conversation, body, False, "key")
         stored = await asyncio.wait_for(again, SOON_S)
         assert (stored.seq, held.n) == (3, 1)
+
+
+async def test_requests_do_not_wait_for_a_redis_that_is_away(
+    own_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who came before it was noticed is told that the outcome is unknown; who comes later, to come back."""
+    monkeypatch.setattr(cluster, "PATIENCE_S", 0.1)
+    async with nodes(1, own_redis.url, tmp_path) as (node,):
+        ann = await node.ann()
+        sent = await node.send(await node.session(), 1, "1")
+        assert sent.conversation is not None
+
+        async def post(key: str) -> object:
+            assert sent.conversation is not None
+            text = TextBody("2")
+            return await messages.post_message(node.timeline, ANN, sent.conversation, text, False, key)
+
+        own_redis.kill()
+        asked = asyncio.gather(
+            node.contacts.save_contact(replace(ann, name="Anna")),
+            node.resolve(sent.conversation),
+            post("key"),
+            return_exceptions=True,
+        )
+        outcomes = await asyncio.wait_for(asked, SOON_S)
+        assert [type(each) for each in outcomes] == [OutcomeUnknown] * 3
+        with pytest.raises(StorageUnavailable):
+            await asyncio.wait_for(post("another key"), SOON_S)

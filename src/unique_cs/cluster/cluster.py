@@ -32,7 +32,7 @@ from unique_cs.telemetry import metrics
 
 RETRY_S: Final = 0.2
 PATIENCE_S: Final = 3.0
-"""How long Redis may be away before everybody is sent away to come back later."""
+"""How long Redis may be away before everybody is sent away to come back later, and nobody waits any more."""
 
 PACE_S: Final = 0.005
 """The time from one reading of the log to the next is at least this: what grows is read by the handful."""
@@ -117,6 +117,8 @@ class Cluster:
         self.committer.refusal = "Redis is away"
         metrics.redis_connected.set(0)
         if now - self._away_since > PATIENCE_S:
+            self.committer.stop_waiting()
+            self.memory.stop_waiting()
             self.on_lost()
 
     def _lose(self, reason: str) -> None:

@@ -67,8 +67,8 @@ class Item:
     """One line of a batch; as it is, one of which nobody wants to hear.
 
     `answered` is called once for each try with the script's answer; a coroutine returned by it is awaited,
-    and then the item is tried again, before everything that came after it. `unknown` is called instead where
-    the outcome can't be known any more. `record` makes the journal's row, if there is one, from the answer.
+    and then the item is tried again, before everything that came after it. `unknown` is called where nobody
+    can wait for that any longer. `record` makes the journal's row, if there is one, from the answer.
     """
 
     __slots__ = ("session", "words")
@@ -228,11 +228,14 @@ class Committer:
         nobody's, and no reader of the log waits until this journal has it.
         """
         self.process = token_hex(6)
-        unknown = [*self._batch, *self._queue]
+        self.stop_waiting()
         self._batch, self.journalled, self._full = [], 1 << 62, ""
         self._queue.clear()
         self._moved.set()
-        for item in unknown:
+
+    def stop_waiting(self) -> None:
+        """Tell whoever asked that the outcome is unknown. What was asked for keeps its turn."""
+        for item in (*self._batch, *self._queue):
             item.unknown()
 
     def begin(self) -> None:

@@ -51,8 +51,12 @@ class Memory:
         self.conversations: WeakValueDictionary[int, Conversation] = WeakValueDictionary()
         self.sessions: WeakValueDictionary[bytes, Session] = WeakValueDictionary()
         self._loading: dict[int, int] = {}
-        waiting, self._waiting = self._waiting, {}
-        for entry in waiting.values():
+        self.stop_waiting()
+        self._waiting.clear()
+
+    def stop_waiting(self) -> None:
+        """Tell whoever waits that the outcome is unknown. What comes through the log is told all the same."""
+        for entry in self._waiting.values():
             settle(entry, OutcomeUnknown())
         waiters = [future for _, _, future in self._settling] + [future for _, future in self._followers]
         self._settling, self._followers = [], []

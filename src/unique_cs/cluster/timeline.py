@@ -177,7 +177,6 @@ class ClusterTimeline:
         self, principal: Principal, wire_id: str | None, c: int | None, acked: int
     ) -> tuple[Session, int]:
         """Resume the session, or make one; return it with this connection's count, stored by then."""
-        self._committer.admit()
         key = session_key(wire_id) if wire_id else rows.NO_SESSION
         if key != rows.NO_SESSION:
             found = await self._open(principal, key, c or "next", acked)
@@ -216,6 +215,7 @@ class ClusterTimeline:
         self, principal: Principal, key: bytes, count: int | str, acked: int, *, fresh: bool = False
     ) -> tuple[Session, int] | None:
         """Open it in Redis; where Redis knows nothing of it, the cold tier may."""
+        self._committer.admit()
         who = (principal.kind, principal.id)
         seed: int | None = 0 if fresh else None
         answer = await self._committer.ask(items.open_session(key, *who, count, acked, seed))
