@@ -175,8 +175,12 @@ async def test_too_many_connections_of_one_address_are_refused(tmp_path: Path) -
     """With the code and the time to wait in the trailing metadata; a trusted proxy names the client."""
     port = free_port()
     async with running(tmp_path, grpc_port=str(port), handshakes_per_ip="1"), channel(port) as road:
-        refused = [call for call in [Line(road) for _ in range(3)] if await _is_refused(call)]
-        assert len(refused) == 1
+        # Far more than one a second lets in, however slow the machine is.
+        lines = [Line(road) for _ in range(20)]
+        found = await asyncio.gather(*map(_is_refused, lines))
+        assert not all(found)
+        refused = [line for line, is_refused in zip(lines, found, strict=True) if is_refused]
+        assert refused
         trailing = dict(await refused[0].call.trailing_metadata())
         assert trailing["unique-cs-code"] == "rate_limited"
         assert int(trailing["retry-after-ms"]) > 0
