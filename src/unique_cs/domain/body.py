@@ -12,8 +12,10 @@ UNUSABLE_BODY: Final = (
     f"a custom body holds JSON values, integers of 64 bits, at most {MAX_DEPTH} levels deep"
 )
 
-# No blank or control character in any dialect of regular expressions: the pattern is in the API's page too.
-Url = Annotated[str, Meta(max_length=2_048, pattern=r"^https?://[^\x00-\x20\x7f-\xa0\s\ufeff]+$(?!\n)")]
+# The case of a scheme means nothing (RFC 3986 3.1). No blank or control character in any dialect of regular
+# expressions: the pattern is in the API's page too.
+_URL: Final = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f-\xa0\s\ufeff]+$(?!\n)"
+Url = Annotated[str, Meta(max_length=2_048, pattern=_URL)]
 Short = Annotated[str, Meta(max_length=300)]
 Text = Annotated[str, Meta(min_length=1)]
 

@@ -124,6 +124,7 @@ async def test_bodies_that_are_taken(house: House) -> None:
     bodies: list[Frame] = [
         {"kind": "text", "text": "line\nline 🎉"},
         {"kind": "card", "title": "Shoes", "url": "https://shop.example/1", "image_url": "http://a.b/c.png"},
+        {"kind": "card", "title": "Shoes", "url": "HTTPS://shop.example/1", "image_url": "Http://a.b/c.png"},
         {"kind": "choices", "text": "Which?", "options": ["a", "b"]},
         {"kind": "rating", "score": 1},
         {"kind": "custom", "anything": {"goes": [1, 2.5, None, True]}},

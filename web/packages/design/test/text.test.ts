@@ -21,6 +21,8 @@ describe('links in messages', () => {
     expect(links('javascript:alert(1) data:text/html,x')).toEqual([]);
     expect(safeUrl('javascript:alert(1)')).toBeNull();
     expect(safeUrl('https://a.example/')).toBe('https://a.example/');
+    // RFC 3986 3.1: without regard to case.
+    expect([safeUrl('HTTPS://a.example/'), ...links('Http://b.example/')]).toEqual(['HTTPS://a.example/', 'Http://b.example/']);
     expect(safeUrl(7)).toBeNull();
   });
 });
