@@ -120,12 +120,16 @@ async def send_message(
         str,
         HeaderParameter(
             name="Idempotency-Key",
+            required=True,
             pattern=r"^[\x21-\x7e]{1,255}$",
             description="Names this message for the caller: a repeat gets the same answer and sends nothing",
         ),
-    ],
+    ] = "",
 ) -> Response[bytes]:
     """Send a message. A repeat with another body gets `conflict`; a key that was refused stays refused."""
+    # Looked for here, as the framework would ask for it before it asks who is there.
+    if not idempotency_key:
+        raise invalid("the header Idempotency-Key is needed")
     conversation = await access.conversation(deps.timeline, principal, conversation_id)
     deps.admit_sender(principal, address(request), conversation.inbox)
     try:

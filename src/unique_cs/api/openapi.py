@@ -103,6 +103,8 @@ def _finish(path: str, operation: Schema) -> None:
     operation.setdefault("security", [{"token": []}])
     for parameter in operation.get("parameters", []):
         parameter["schema"] = _without_null(parameter["schema"])
+        if parameter.get("required"):
+            parameter["schema"].pop("default", None)
     answers = operation["responses"]
     for status in [each for each in answers if each.startswith("4")]:
         del answers[status]

@@ -165,6 +165,8 @@ async def test_a_message_needs_a_key(harness: Harness) -> None:
     for headers in ({}, {"idempotency-key": ""}, {"idempotency-key": "x" * 256}, {"idempotency-key": "a b"}):
         answer = await ann.post(f"conversations/{number}/messages", {"body": text("x")}, headers=headers)
         assert is_problem(answer, 422, "invalid")
+    nobody = await harness.anyone.post(f"conversations/{number}/messages", {"body": text("x")})
+    assert is_problem(nobody, 401, "unauthorized")
 
 
 async def test_notes_are_for_agents(harness: Harness) -> None:
