@@ -181,7 +181,7 @@ class App:
         node, peers = self._node, self._node.tiers.peers
         if peers is not None:
             self._records.on_change = lambda: peers.tell(Changed())
-            node.on_changed = lambda: node.start(self._records.reload())
+            node.on_changed = lambda: node.attempt(self._records.reload())
             node.on_ended = self._auth.forget
             # A notice may be lost.
             node.start(_now_and_then(self._records.reload))

@@ -128,6 +128,10 @@ class Node:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    def attempt(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, which the node can do without: a failure is logged."""
+        self.start(_logging(work))
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
@@ -194,3 +198,10 @@ class Node:
         await self.tiers.close()
         self.group.close()
         self.hot.close()
+
+
+async def _logging(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001  # whatever it is, the node goes on
+        log.warning("a background task failed", error=repr(error))

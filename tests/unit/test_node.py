@@ -41,6 +41,13 @@ async def test_a_background_task_that_nobody_ended_may_not_be_cancelled(house: H
     assert house.node.broken.is_set()
 
 
+async def test_an_attempt_may_fail(house: House) -> None:
+    """Another node says what has changed, and the database can't be asked."""
+    house.node.attempt(_fail())
+    await turns(3)
+    assert not house.node.broken.is_set()
+
+
 async def test_tasks_that_end_with_the_node_break_nothing(house: House) -> None:
     house.node.start(_for_ever())
     await turns(3)
