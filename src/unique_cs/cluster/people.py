@@ -5,11 +5,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from unique_cs.actions.messages import durable
 from unique_cs.cluster import items, log
 from unique_cs.cluster.commit import Answer, Committer, Item, Prepare
 from unique_cs.cluster.loading import Loading
 from unique_cs.cluster.log import Record, encode
-from unique_cs.cluster.memory import Memory
+from unique_cs.cluster.memory import Memory, settle
 from unique_cs.cluster.shard import Failure
 from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Cursor
@@ -44,11 +45,9 @@ class ClusterContacts:
         """Store the contact; durable on return. `conflict` where another has its identifier, or was first."""
         self._committer.admit()
         entry = Entry(None, None, b"", 0)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry.settle = lambda result: _finish(future, result)
-        origin = self._memory.expect(entry)
-        self._committer.submit(_Contact(contact, known, self._memory, origin, future))
-        await future
+        stored = durable(entry)
+        self._committer.submit(_Contact(contact, known, self._memory, entry))
+        await stored
 
     async def cursors(self, conversation: Conversation) -> tuple[Cursor, ...]:
         """Return the participants' cursors; they stay true as they grow."""
@@ -103,42 +102,22 @@ class _Cursor(Item):
 class _Contact(Item):
     """A contact that waits for its place; memory tells whoever waits for it."""
 
-    __slots__ = ("_contact", "_future", "_memory", "_origin")
+    __slots__ = ("_contact", "_entry", "_memory", "_origin")
 
-    def __init__(
-        self,
-        contact: Contact,
-        known: Contact | None,
-        memory: Memory,
-        origin: str,
-        future: "asyncio.Future[None]",
-    ) -> None:
-        super().__init__(items.contact(contact, origin, known))
+    def __init__(self, contact: Contact, known: Contact | None, memory: Memory, entry: Entry) -> None:
         self._contact = contact
         self._memory = memory
-        self._origin = origin
-        self._future = future
+        self._entry = entry
+        self._origin = memory.expect(entry)
+        super().__init__(items.contact(contact, self._origin, known))
 
     def answered(self, answer: Answer) -> Prepare | None:
         if answer.code != "ok":
             self._memory.drop(self._origin)
-            _finish(
-                self._future,
-                UniqueCsError(
-                    Code.CONFLICT, "the contact has changed meanwhile, or another has its identifier"
-                ),
-            )
+            reason = "the contact has changed meanwhile, or another has its identifier"
+            settle(self._entry, UniqueCsError(Code.CONFLICT, reason))
         return None
 
     def record(self, answer: Answer) -> bytes | None:
         row = rows.encode(self._contact)
         return encode([Record(answer.place, log.CONTACT, self._contact.id, row=row)])
-
-
-def _finish(future: "asyncio.Future[None]", result: object) -> None:
-    if future.done():
-        return
-    if isinstance(result, UniqueCsError | OutcomeUnknown):
-        future.set_exception(result)
-    else:
-        future.set_result(None)
