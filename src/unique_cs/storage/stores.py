@@ -50,7 +50,7 @@ async def open_cold(data_dir: Path, url: str) -> Database:
     try:
         return await MySqlDatabase.open(url)
     except StorageUnavailable as error:
-        raise SettingsError(error.message) from error
+        raise SettingsError(str(error)) from error
 
 
 def archive_file(data_dir: Path) -> Path:
