@@ -13,7 +13,7 @@ import pytest
 from tests.sim.many import run_many
 from tests.sim.scenario import Outcome, run
 
-SEEDS = 2_000
+SEEDS = int(os.environ.get("SIM_SEEDS", "1000"))
 
 
 @pytest.mark.slow

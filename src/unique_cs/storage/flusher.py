@@ -20,13 +20,15 @@ class Flusher(Executor):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="flush", daemon=True)
-        self._thread.start()
+        self._thread: Thread | None = None
 
     def submit(  # type: ignore[override]  # `run_in_executor` takes a future of its loop as it is
         self, work: Callable[..., None], /, *args: Any
     ) -> asyncio.Future[None]:
-        """Call `work` in the thread, after what was asked for before."""
+        """Call `work` in the thread, after what was asked for before. The first call starts it."""
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="flush", daemon=True)
+            self._thread.start()
         done = self._loop.create_future()
         self._jobs.put((work, args, done))
         return done
@@ -34,7 +36,7 @@ class Flusher(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the thread, after what was asked for."""
         self._jobs.put(None)
-        if wait:
+        if wait and self._thread is not None:
             self._thread.join()
 
     def _run(self) -> None:
