@@ -91,9 +91,10 @@ _FALSE_FLAGS: Final = frozenset({"deprecated", "allowEmptyValue", "allowReserved
 
 
 def _amend(components: Schema) -> None:
-    """Say what the types cannot: a raw event, and that `until` goes with `snoozed`."""
+    """Say what the types cannot: a raw event, who has to be named, and that `until` goes with `snoozed`."""
     event = {"$ref": "#/components/schemas/EventView"}
     components["ConversationView"]["properties"]["last_message"] = {"anyOf": [event, {"type": "null"}]}
+    components["AssignRequest"]["anyOf"] = [{"required": ["agent"]}, {"required": ["team"]}]
     status = components["StatusRequest"]
     status["if"] = {"properties": {"until": {"type": "integer"}}, "required": ["until"]}
     status["then"] = {"properties": {"status": {"const": "snoozed"}}}

@@ -40,6 +40,9 @@ class Connect(Struct, tag="connect", tag_field="type"):
     since: Annotated[dict[Id, Since], Meta(max_length=MAX_SINCE)] | None = None
     client: ClientInfo | None = None
 
+    def __post_init__(self) -> None:
+        self.acked, self.since = self.acked or None, self.since or None
+
     @property
     def positions(self) -> dict[Id, Since]:
         """`since`, of which there may be none."""
