@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -49,7 +49,9 @@ class Writer:
         session, _ = await self._node.timeline.open_session(ANN, self._id, None, self.done)
         self._id = session.id
         if session.n < n:
-            await asyncio.wait_for(self._node.send(session, n, f"{self._text}{n}"), 60)
+            # Not `wait_for`: before Python 3.12 it can lose the end of this task, which then writes for ever.
+            async with asyncio.timeout(60):
+                await self._node.send(session, n, f"{self._text}{n}")
         else:
             answer = await self._node.timeline.answer(session, n)
             assert answer.code == ""
@@ -66,11 +68,7 @@ async def writing(made: list[ClusterNode]) -> AsyncIterator[list[Writer]]:
         yield writers
         await more(writers, 20)
     finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(tasks)
 
 
 async def more(writers: list[Writer], count: int) -> None:
