@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -197,36 +198,50 @@ def _is_whole(server: RedisServer, size: int) -> bool:
 @contextmanager
 def redis_sentinel(folder: Path) -> Iterator[RedisSentinel]:
     """A master with its replica in step, watched."""
-    servers = [RedisServer(folder / f"redis-{i}") for i in range(2)]
+    at_once = ("--repl-diskless-sync-delay", "0")
+    servers = [RedisServer(folder / f"redis-{i}", *at_once) for i in range(2)]
     with _running(servers):
         servers[1].call("REPLICAOF", "127.0.0.1", servers[0].port)
         until(lambda: servers[1].call("ROLE")[3] == "connected", 30, "the replica does not follow")
-        sentinels = [_sentinel(folder / f"sentinel-{i}", servers[0]) for i in range(3)]
+        sentinels = [_Sentinel(folder / f"sentinel-{i}") for i in range(3)]
+        for each in sentinels:
+            each.watch(*servers, sentinels)
         with _running(sentinels):
             until(lambda: all(_sees_all(each) for each in sentinels), 30, "the sentinels do not meet")
             yield RedisSentinel(servers, sentinels)
 
 
-def _sentinel(folder: Path, master: RedisServer) -> RedisServer:
-    """A sentinel is the same program, which writes what it learns into its configuration."""
-    folder.mkdir()
-    config = folder / "sentinel.conf"
-    config.write_text(
-        f"sentinel monitor mymaster 127.0.0.1 {master.port} 2\n"
-        "sentinel down-after-milliseconds mymaster 1000\n"
-        "sentinel failover-timeout mymaster 3000\n"
-    )
-    return _Sentinel(folder, str(config))
-
-
 class _Sentinel(RedisServer):
+    """The same program, which keeps what it learns in its configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self._config = folder / "sentinel.conf"
+        self.id = token_hex(20)
+        super().__init__(folder, str(self._config))
+
+    def watch(self, master: RedisServer, replica: RedisServer, sentinels: "list[_Sentinel]") -> None:
+        """Know the others from the start: to find them takes seconds, and on a slow disk far more."""
+        others = (each for each in sentinels if each is not self)
+        self.folder.mkdir()
+        self._config.write_text(
+            f"sentinel myid {self.id}\n"
+            f"sentinel monitor mymaster 127.0.0.1 {master.port} 2\n"
+            "sentinel down-after-milliseconds mymaster 1000\n"
+            "sentinel failover-timeout mymaster 3000\n"
+            f"sentinel known-replica mymaster 127.0.0.1 {replica.port}\n"
+            + "".join(f"sentinel known-sentinel mymaster 127.0.0.1 {it.port} {it.id}\n" for it in others)
+        )
+
     def _command(self, server: str) -> list[str]:
         return [server, *self._options, "--sentinel", "--bind", "127.0.0.1", "--port", str(self.port)]
 
 
 def _sees_all(sentinel: RedisServer) -> bool:
-    state = sentinel.call("SENTINEL", "MASTER", "mymaster")
-    return int(state["num-other-sentinels"]) == 2 and int(state["num-slaves"]) == 1
+    """Whether it is connected to the master, the replica and the two others."""
+    about = ("MASTER", "mymaster"), ("REPLICAS", "mymaster"), ("SENTINELS", "mymaster")
+    master, replicas, others = (sentinel.call("SENTINEL", *each) for each in about)
+    known = [master, *replicas, *others]
+    return len(known) == 4 and not any("disconnected" in each["flags"] for each in known)
 
 
 @contextmanager

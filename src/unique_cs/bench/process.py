@@ -7,8 +7,10 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 
 from unique_cs.machine import tell
 
@@ -18,6 +20,9 @@ INBOX_KEY = "bench-inbox"
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _READY_TIMEOUT = 30.0
+
+_PORTS = range(10_000, 32_768)
+_ports = iter(SystemRandom().sample(_PORTS, len(_PORTS)))
 
 
 class ServerError(Exception):
@@ -183,11 +188,18 @@ class ServerProcess(Target):
 
 
 def free_port() -> int:
-    """A port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that was free a moment ago, and is given once by this process.
+
+    It is below those that Linux takes for outgoing connections, one of which could have it meanwhile.
+    """
+    return next(filter(_is_free, _ports))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def resident_bytes(pid: int) -> int:
