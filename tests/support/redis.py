@@ -18,7 +18,7 @@ Fixtures: `redis_server` is one that the session shares, for tests that leave it
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -142,7 +142,7 @@ class RedisCluster:
 class RedisSentinel:
     """A master, a replica, and three sentinels, who replace a master that is silent for a second."""
 
-    def __init__(self, servers: list[RedisServer], sentinels: list[RedisServer]) -> None:
+    def __init__(self, servers: Sequence[RedisServer], sentinels: Sequence[RedisServer]) -> None:
         self.servers = servers
         self.sentinels = sentinels
 
@@ -205,7 +205,7 @@ def redis_sentinel(folder: Path) -> Iterator[RedisSentinel]:
         until(lambda: servers[1].call("ROLE")[3] == "connected", 30, "the replica does not follow")
         sentinels = [_Sentinel(folder / f"sentinel-{i}") for i in range(3)]
         for each in sentinels:
-            each.watch(*servers, sentinels)
+            each.watch(servers[0], servers[1], sentinels)
         with _running(sentinels):
             until(lambda: all(_sees_all(each) for each in sentinels), 30, "the sentinels do not meet")
             yield RedisSentinel(servers, sentinels)
@@ -219,7 +219,7 @@ class _Sentinel(RedisServer):
         self.id = token_hex(20)
         super().__init__(folder, str(self._config))
 
-    def watch(self, master: RedisServer, replica: RedisServer, sentinels: "list[_Sentinel]") -> None:
+    def watch(self, master: RedisServer, replica: RedisServer, sentinels: "Sequence[_Sentinel]") -> None:
         """Know the others from the start: to find them takes seconds, and on a slow disk far more."""
         others = (each for each in sentinels if each is not self)
         self.folder.mkdir()
@@ -245,7 +245,7 @@ def _sees_all(sentinel: RedisServer) -> bool:
 
 
 @contextmanager
-def _running(servers: list[RedisServer]) -> Iterator[None]:
+def _running(servers: Sequence[RedisServer]) -> Iterator[None]:
     try:
         for server in servers:
             server.start()
