@@ -92,13 +92,12 @@ class Metrics:
         self.rate_in, self.rate_out = rate.labels("inbound"), rate.labels("outbound")
         total = Counter("unique_cs_messages", "Messages since the start", ["type"], registry=registry)
         self.messages_in, self.messages_out = total.labels("inbound"), total.labels("outbound")
-        self.refused = Counter("unique_cs_refused", "Refusals by error code", ["code"], registry=registry)
+        refused = Counter("unique_cs_refused", "Refusals by error code", ["code"], registry=registry)
         self.closed = Counter(
             "unique_cs_closed", "Connections closed by the server", ["code"], registry=registry
         )
         # Prometheus sees no increase in what begins with 1.
-        for code in Code:
-            self.refused.labels(code)
+        self.refused = {code: refused.labels(code) for code in Code}
         for each in close.ALL:
             self.closed.labels(str(each.code))
         self._time(registry)

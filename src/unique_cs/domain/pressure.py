@@ -80,7 +80,7 @@ class Window:
     """How many sends may wait to become durable: as many as can be answered in time.
 
     It shrinks as far as answers are later than `target_ms`, and grows slowly while it is used and they are
-    not. It stays within `floor` and `ceiling`.
+    not, or while there is no load. It stays within `floor` and `ceiling`.
     """
 
     __slots__ = ("_target_ms", "ceiling", "floor", "size", "used")
@@ -104,8 +104,8 @@ class Window:
             self.size = min(float(self.ceiling), self.size * self.GROWTH)
 
     def rest(self) -> None:
-        """There is no load: be ready for the next burst."""
-        self.size = max(self.size, min(self.START, float(self.ceiling)))
+        """There is no load: step by step, be ready for a burst. The next may come at once."""
+        self.size = max(self.size, min(self.size * self.GROWTH, self.START, float(self.ceiling)))
 
 
 class Crowd:

@@ -248,7 +248,7 @@ class Connection(Timed):
 
     def fail(self, error: UniqueCsError) -> None:
         """Tell the client of an error, and close where the error ends the connection."""
-        metrics.refused.labels(error.code).inc()
+        metrics.refused[error.code].inc()
         if isinstance(error, OutcomeUnknown):
             self.close(close.INTERNAL)
             return

@@ -111,6 +111,10 @@ class Pressure:
         metrics.pressure.shed[kind].inc()
         raise UniqueCsError(Code.OVERLOADED, "the server is busy", retry_after_ms=self._retry_ms())
 
+    def left_out(self) -> None:
+        """A send was not looked at, because one before it was refused: it comes again with that one."""
+        self._refused += 1
+
     def _retry_ms(self) -> int:
         """Spread the wider the more are refused for each one taken."""
         span = min(MAX_SPAN_MS, int(500 * (1 + self._refused / (1 + self._taken))))

@@ -20,6 +20,8 @@ from unique_cs.telemetry import metrics
 
 Work = Coroutine[Any, Any, None] | None
 
+_out_of_order = metrics.refused[Code.OUT_OF_ORDER]
+
 
 def send(context: Context, connection: Connection, frame: Send) -> Work:
     """Take a send, or answer a repeat."""
@@ -85,10 +87,10 @@ def _take(
 def _refuse(context: Context, connection: Connection, n: int, error: UniqueCsError) -> None:
     """A refusal is final and uses the number up, unless it says when to try again or can't be stored now."""
     session = _holder(connection)
-    metrics.refused.labels(error.code).inc()
+    metrics.refused[error.code].inc()
     if isinstance(error, OutcomeUnknown):
         raise error
-    if error.retry_after_ms is None and error.code is not Code.OUT_OF_ORDER:
+    if error.retry_after_ms is None:
         try:
             context.timeline.refuse(session, n, error, connection)
             return
@@ -166,10 +168,18 @@ def _not_taken(context: Context, connection: Connection, frame: Send | InvalidSe
         return None
     if verdict is Verdict.FULL:
         error = UniqueCsError(Code.RATE_LIMITED, "too many sends without an answer", retry_after_ms=50)
+        _refuse(context, connection, frame.n, error)
     else:
-        error = UniqueCsError(Code.OUT_OF_ORDER, "an earlier send is missing")
-    _refuse(context, connection, frame.n, error)
+        _leave_out(context, connection, frame.n)
     return None
+
+
+def _leave_out(context: Context, connection: Connection, n: int) -> None:
+    """What follows a refused send is most of what an overloaded node reads: it costs little."""
+    context.pressure.left_out()
+    _out_of_order.inc()
+    expected = _holder(connection).expected
+    connection.send(ErrorFrame(Code.OUT_OF_ORDER, "an earlier send is missing", n=n, expected=expected))
 
 
 async def _repeat(

@@ -103,6 +103,9 @@ def test_after_the_load_a_window_is_ready_for_a_burst() -> None:
         window.answered(500.0)
     assert window.size == 100
     window.rest()
+    assert window.size < 200, "a load that comes again at once is answered in time"
+    for _ in range(200):
+        window.rest()
     assert window.size == Window.START
 
 
