@@ -183,8 +183,13 @@ class App:
             self._records.on_change = lambda: peers.tell(Changed())
             node.on_changed = lambda: node.attempt(self._records.reload())
             node.on_ended = self._auth.forget
+            node.on_missed = self._doubt
             # A notice may be lost.
             node.start(_now_and_then(self._records.reload))
+
+    def _doubt(self) -> None:
+        self._auth.doubt()
+        self._node.attempt(self._records.reload())
 
     def _inbox_origins(self) -> Iterable[str]:
         return chain.from_iterable(inbox.allowed_origins for inbox in self._records.inboxes())

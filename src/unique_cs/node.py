@@ -18,7 +18,7 @@ from unique_cs.gateway.peers import heard
 from unique_cs.machine import resident_bytes
 from unique_cs.ports import Clock, Contacts, Entry, Peers, Timeline
 from unique_cs.protocol import close
-from unique_cs.protocol.notices import Changed, Ended, Notice
+from unique_cs.protocol.notices import Changed, Ended, Missed, Notice
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.relay import Relay
@@ -89,6 +89,7 @@ class Node:
         self.gateway: Gateway | None = None
         self.on_changed: Callable[[], None] = lambda: None
         self.on_ended: Callable[[Ended], None] = lambda ended: None
+        self.on_missed: Callable[[], None] = lambda: None
         self.broken = asyncio.Event()
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,6 +110,8 @@ class Node:
     def _heard(self, notice: Notice) -> None:
         if isinstance(notice, Ended):
             self.on_ended(notice)
+        if isinstance(notice, Missed):
+            self.on_missed()
         if isinstance(notice, Changed):
             self.on_changed()
         elif self.gateway is not None:

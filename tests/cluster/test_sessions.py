@@ -1,11 +1,15 @@
 """How long Redis keeps sessions, and the answers to their sends."""
 
+import asyncio
 from pathlib import Path
 
 from tests.cluster.test_faults import relay_of
-from tests.support.cluster import ANN, ClusterNode, nodes
+from tests.support.cluster import ANN, ClusterNode, nodes, until
 from tests.support.redis import RedisServer
+from unique_cs.cluster.ending import end
+from unique_cs.cluster.peers import CHANNEL, ClusterPeers
 from unique_cs.cluster.session_life import SessionLife
+from unique_cs.protocol.notices import Missed, Notice, Resumed
 from unique_cs.protocol.session import Session
 
 DAY_MS = 86_400_000
@@ -37,6 +41,34 @@ async def test_a_session_is_kept_for_so_long_after_its_last_connection(
         await SessionLife(node.shard, node.cluster, session_days=30).run_once()
         assert lives(own_redis, node, session) == [29, 29]
         assert lives(own_redis, node, left) == [1, 1]
+
+
+async def test_a_session_that_was_resumed_elsewhere_unheard_is_found(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    """The connection on which its node listens breaks, and what is told meanwhile reaches nobody."""
+    async with nodes(2, own_redis.url, tmp_path) as (one, two):
+        await one.ann()
+        session, other = await one.session(), await one.session()
+        session.connection = other.connection = object()
+        life, heard = SessionLife(one.shard, one.cluster, session_days=30), list[Notice]()
+        peers = ClusterPeers(one.shard, one.clock, one.cluster.loading, "one")
+        life.heard = heard.append
+
+        def hear(notice: Notice) -> None:
+            heard.append(notice)
+            life.look()
+
+        peers.heard = hear
+        works = [asyncio.create_task(each.run()) for each in (life, peers)]
+        try:
+            await until(lambda: own_redis.call("PUBSUB", "SHARDNUMSUB", CHANNEL)[1] == 1, "it listens")
+            _, c = await two.timeline.open_session(ANN, session.id, None, 0)
+            own_redis.call("CLIENT", "KILL", "TYPE", "pubsub")
+            await until(lambda: len(heard) == 2, "it looks")
+        finally:
+            await end(works)
+        assert heard == [Missed(), Resumed(session.key, c)]
 
 
 async def test_answers_to_a_session_that_was_rebuilt_have_an_end(

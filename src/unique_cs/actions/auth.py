@@ -201,6 +201,11 @@ class Auth:
             if login.id in ended.logins or login.agent == agent:
                 del self._cache[token_hash]
 
+    def doubt(self) -> None:
+        """Some may have been ended unheard: the store is asked again before anybody gets in."""
+        for token_hash, (login, _) in self._cache.items():
+            self._cache[token_hash] = login, 0.0
+
     async def end_logins(self, agent: int, *, keep: int = 0) -> list[int]:
         """End an agent's logins except `keep`, and return their ids. Closing connections is the caller's."""
         ended = await self._records.delete_logins(agent, keep)

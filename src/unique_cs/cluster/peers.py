@@ -20,7 +20,7 @@ from unique_cs.domain.events import Actor
 from unique_cs.errors import OutcomeUnknown, StorageUnavailable
 from unique_cs.ports import Clock
 from unique_cs.protocol.frames import Signal
-from unique_cs.protocol.notices import Notice, Resumed, Signalled
+from unique_cs.protocol.notices import Missed, Notice, Resumed, Signalled
 from unique_cs.telemetry import log
 
 CHANNEL: Final = f"{TAG}:notices"
@@ -64,7 +64,10 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class ClusterPeers:
-    """`Peers` over Redis. `heard` gets what other nodes tell; `name` is this process."""
+    """`Peers` over Redis. `heard` gets what other nodes tell, or `Missed`; `name` is this process.
+
+    Signals are told once; everything else again, until Redis has taken it.
+    """
 
     def __init__(self, shard: Shard, clock: Clock, loading: Loading, name: str) -> None:
         self._shard = shard
@@ -76,6 +79,7 @@ class ClusterPeers:
         self._here: dict[str, int] = {}
         self._calls: list[tuple[bool, int, str, Call]] = []
         self._wake = asyncio.Event()
+        self._has_listened = False
 
     # What this node tells
 
@@ -106,7 +110,7 @@ class ClusterPeers:
     # What runs
 
     async def run(self) -> None:
-        """Tell, listen and renew until cancelled; what was told while Redis is away may be lost."""
+        """Tell, listen and renew until cancelled."""
         works = (self._forever(each) for each in (self._speak, self._listen, self._renew))
         await asyncio.gather(*works)
 
@@ -125,8 +129,16 @@ class ClusterPeers:
             await self._move_presence()
             told, self._told = self._told, []
             if told:
-                message = self._name + b"\n" + _encode(told)
-                await self._shard.client.execute_command("SPUBLISH", CHANNEL, message)
+                await self._publish(told)
+
+    async def _publish(self, told: list[Notice]) -> None:
+        message = self._name + b"\n" + _encode(told)
+        try:
+            await self._shard.client.execute_command("SPUBLISH", CHANNEL, message)
+        except Failure:
+            self._told[:0] = [each for each in told if not isinstance(each, Signalled)]
+            self._wake.set()
+            raise
 
     async def _move_presence(self) -> None:
         """Comings and goings, in their order as far as one contact is concerned."""
@@ -156,9 +168,17 @@ class ClusterPeers:
             async with client.pubsub() as subscription:
                 await subscription.ssubscribe(CHANNEL)
                 while True:
-                    message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
-                    if message is not None:
+                    message = await subscription.get_message(timeout=5)
+                    if message is not None and message["type"] == "ssubscribe":
+                        self._subscribed()
+                    elif message is not None:
                         self._take(message["data"])
+
+    def _subscribed(self) -> None:
+        """From now on all is heard. Unless this is the first time, something may have been told before."""
+        if self._has_listened:
+            self.heard(Missed())
+        self._has_listened = True
 
     def _take(self, data: bytes) -> None:
         name, _, raw = data.partition(b"\n")

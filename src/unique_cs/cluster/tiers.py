@@ -23,7 +23,7 @@ from unique_cs.domain.flow import MakeBuckets
 from unique_cs.domain.stored import Waiting
 from unique_cs.errors import SettingsError, StorageUnavailable, UniqueCsError
 from unique_cs.ports import Archive, Clock, Contacts, Entry, Timeline
-from unique_cs.protocol.notices import Notice
+from unique_cs.protocol.notices import Missed, Notice
 from unique_cs.storage.group import GroupCommit
 from unique_cs.storage.hot import Hot
 from unique_cs.storage.relay import Relay
@@ -71,6 +71,7 @@ class ClusterTiers:
         self.relay = Relay(self.source, archive)
         self.peers = ClusterPeers(shard, clock, cluster.loading, cluster.committer.process)
         cluster.timeline.on_resumed = self.peers.resumed
+        self._sessions = SessionLife(shard, cluster, session_days)
         self._memory = RedisMemory(shard)
 
     @classmethod
@@ -123,13 +124,18 @@ class ClusterTiers:
             deliver(entries)
             self.relay.wake()
 
+        def hear(notice: Notice) -> None:
+            if isinstance(notice, Missed):
+                self._sessions.look()
+            heard(notice)
+
         def opened(listed: list[Waiting]) -> None:
             self.source.generation = self.cluster.generation
             begin(listed)
 
         self.cluster.timeline.subscriber = tell
         self.cluster.on_open, self.cluster.on_lost = opened, lost
-        self.peers.heard = heard
+        self.peers.heard, self._sessions.heard = hear, heard
         return [
             self.ids.keep(),
             self.cluster.run(),
@@ -170,7 +176,7 @@ class ClusterTiers:
     def upkeep(self, hot_hours: int, session_days: int) -> list[Coroutine[Any, Any, None]]:
         """Trim Redis and the journal now and then, and keep what is in use."""
         eviction = Eviction(self._shard, self.cluster, self._archive, self._clock, hot_hours)
-        return [eviction.run(), SessionLife(self._shard, self.cluster, session_days).run()]
+        return [eviction.run(), self._sessions.run()]
 
     async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` here whenever this node holds the lease of that name."""

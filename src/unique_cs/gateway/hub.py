@@ -13,7 +13,7 @@ from unique_cs.gateway.link import Wire
 from unique_cs.gateway.wheel import Wheel
 from unique_cs.ports import Clock, Entry, Peers
 from unique_cs.protocol import close, frames
-from unique_cs.protocol.notices import Ended, Notice, Signalled
+from unique_cs.protocol.notices import Ended, Missed, Notice, Signalled
 from unique_cs.telemetry import metrics
 
 
@@ -42,7 +42,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._contacts: dict[int, tuple[Connection, ...]] = {}
         self._coming: dict[int, tuple[set[int], ...]] = {}
-        self._arriving: dict[Connection, list[Ended]] = {}
+        self._arriving: dict[Connection, list[Ended | Missed]] = {}
         self._dirty: list[Connection] = []
         self.open = 0
         self.slow: set[Connection] = set()
@@ -95,7 +95,7 @@ class Hub:
         connection.subscriptions = tuple(each for each in connection.subscriptions if each is not found)
         _forget(found)
 
-    def arriving(self, connection: Connection) -> list[Ended]:
+    def arriving(self, connection: Connection) -> list[Ended | Missed]:
         """Whose connections end while this one proves who it is, and can't be found by that yet.
 
         The list grows until `arrived` is called.
@@ -269,8 +269,8 @@ class Hub:
         self.end(ended)
         self.peers.tell(ended)
 
-    def end(self, ended: Ended) -> None:
-        """Close connections of this node."""
+    def end(self, ended: Ended | Missed) -> None:
+        """Close connections of this node: after `Missed` all agents', who may have been signed out."""
         for seen in self._arriving.values():
             seen.append(ended)
         for connection in self.connections:
@@ -285,12 +285,15 @@ class Hub:
             connection.close(code)
 
 
-def closing(principal: Principal, ended: list[Ended]) -> close.CloseCode | None:
+def closing(principal: Principal, ended: list[Ended | Missed]) -> close.CloseCode | None:
     """With what a connection of the principal closes, if one of these means it."""
     for each in ended:
-        if (principal.kind, principal.id) == (each.kind, each.id):
+        if isinstance(each, Missed):
+            if not principal.is_contact:
+                return close.INTERNAL
+        elif (principal.kind, principal.id) == (each.kind, each.id):
             return close.FORBIDDEN
-        if principal.login in each.logins:
+        elif principal.login in each.logins:
             return close.UNAUTHORIZED
     return None
 

@@ -3,7 +3,7 @@
 from unique_cs.gateway.connection import Connection
 from unique_cs.gateway.context import Context
 from unique_cs.protocol import close
-from unique_cs.protocol.notices import Changed, Ended, Incidents, Notice, Resumed, Signalled
+from unique_cs.protocol.notices import Changed, Ended, Incidents, Missed, Notice, Resumed, Signalled
 
 
 def heard(context: Context, notice: Notice) -> None:
@@ -24,7 +24,7 @@ def heard(context: Context, notice: Notice) -> None:
             older = session.connection if session is not None else None
             if session is not None and session.c < notice.c and isinstance(older, Connection):
                 older.close(close.REPLACED)
-        case Ended():
+        case Ended() | Missed():
             context.hub.end(notice)
         case Incidents():
             context.hub.desk.alarm(notice.lasting)

@@ -1,4 +1,4 @@
-"""What nodes tell each other: it is kept by nobody, and may be lost."""
+"""What nodes tell each other. It is kept by nobody; a node that may have missed some hears `Missed`."""
 
 from msgspec import Struct
 
@@ -40,4 +40,8 @@ class Incidents(Struct, tag="incidents", array_like=True):
     lasting: list[Alarm]
 
 
-Notice = Signalled | Resumed | Ended | Changed | Incidents
+class Missed(Struct, tag="missed", array_like=True):
+    """Notices of any kind may have been told unheard: what they said has to be found out."""
+
+
+Notice = Signalled | Resumed | Ended | Changed | Incidents | Missed

@@ -214,6 +214,17 @@ async def test_a_node_that_is_told_of_it_remembers_no_revoked_login(bench: Bench
     await bench.auth.authenticate(other)
 
 
+async def test_a_node_that_may_have_missed_it_asks_the_store(bench: Bench) -> None:
+    token, other = await bench.token(), await bench.token()
+    login = (await bench.auth.authenticate(token)).login
+    await bench.auth.authenticate(other)
+    await bench.records.delete_login(login)
+    bench.auth.doubt()
+    assert await bench.refusal(token) is Code.UNAUTHORIZED
+    bench.records.away = True
+    await bench.auth.authenticate(other)
+
+
 async def test_use_does_not_bring_back_a_login_that_is_being_revoked(bench: Bench) -> None:
     token = await bench.token()
     bench.clock.ms += DAY

@@ -4,8 +4,10 @@ import msgspec
 import pytest
 
 from tests.support.node import House, Peer, open_house, turns
+from unique_cs.gateway.peers import heard
 from unique_cs.protocol import close
 from unique_cs.protocol.codec import MSGPACK
+from unique_cs.protocol.notices import Missed
 
 
 def ended(peer: Peer) -> tuple[int | None, dict[str, object]]:
@@ -249,6 +251,21 @@ async def test_blocked_and_signed_out(house: House) -> None:
     house.gateway.hub.close_logins([int(house.id_of("bob"))])
     assert ended(bob)[0] == 4401
     assert (other.code, cyd.code) == (None, None)
+
+
+async def test_who_may_have_been_signed_out_unheard_is_asked_again(house: House) -> None:
+    """After notices were missed all agents come in anew, also those who are just coming in."""
+    _, _ = await house.talk()
+    ann, bob, cyd = house.peer(), await house.staff("bob"), house.peer()
+    token = house.agent("cyd")
+    await ann.connect("ann")
+    house.disk.hold()
+    cyd.send("connect", token=token)
+    await turns(10)
+    heard(house.gateway, Missed())
+    house.disk.release()
+    await house.settle()
+    assert (ann.code, bob.code, cyd.code) == (None, 4500, 4500)
 
 
 async def test_blocked_or_signed_out_while_connecting(house: House) -> None:
