@@ -1,4 +1,4 @@
-"""The backlog alarm and the webhook of an installation, joined to a node."""
+"""The backlog alarm, the webhook and the waking of what is snoozed, joined to a node."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,13 @@ from unique_cs.errors import SettingsError
 from unique_cs.jobs.backlog import Backlog, Measure
 from unique_cs.jobs.post import Poster
 from unique_cs.jobs.undelivered import Undelivered
+from unique_cs.jobs.waker import Waker
 from unique_cs.jobs.webhook import PostError, Webhook
 from unique_cs.node import Node
 from unique_cs.ports import Clock
 from unique_cs.protocol.notices import Incidents
 from unique_cs.storage.outbox import SqlOutbox
+from unique_cs.storage.snoozes import SqlSnoozes
 from unique_cs.storage.sql import Database
 from unique_cs.telemetry import log
 
@@ -23,6 +25,7 @@ Job = tuple[str, Callable[[], Awaitable[None]]]
 
 BACKLOG: Final = "backlog"
 WEBHOOK: Final = "webhook"
+WAKER: Final = "waker"
 
 
 class Watching:
@@ -39,10 +42,12 @@ class Watching:
         events = _events(settings)
         if self._poster is not None and events:
             node.relay.also = self._outbox.of_events(events)
+        self._snoozes = SqlSnoozes(database)
 
     def jobs(self) -> list[Job]:
         """What has to run on one node of the installation, by name."""
-        found: list[Job] = [(BACKLOG, self._backlog().run)]
+        waker = Waker(self._node.timeline, self._snoozes, self._node.clock)
+        found: list[Job] = [(BACKLOG, self._backlog().run), (WAKER, waker.run)]
         if self._poster is not None:
             webhook = Webhook(self._outbox, self._poster.post, self._node.clock, random.Random())  # noqa: S311
             found.append((WEBHOOK, webhook.run))

@@ -1,6 +1,7 @@
 """More than one agent on a real server: made, assigned to, sent away; and pages of other sites."""
 
 import asyncio
+import time
 from typing import Any, NamedTuple
 
 import httpx2
@@ -50,6 +51,23 @@ async def waiting(town: World, words: str) -> str:
     await socket.send({"type": "send", "n": 1, "body": {"kind": "text", "text": words}})
     sent = await socket.until("sent", n=1)
     return str(sent["conversation"])
+
+
+async def test_a_snoozed_conversation_comes_back(town: World) -> None:
+    """At its time, to whoever has it; the system did it."""
+    _, rest, _ = await hired(town, "late@example.com", "Lou")
+    conversation = await waiting(town, "snooze-1")
+    socket = await town.raw(rest)
+    await socket.send({"type": "subscribe", "conversation": conversation})
+    until = int(time.time() * 1000) + 1_000
+    await rest.call("POST", f"/conversations/{conversation}/status", {"status": "snoozed", "until": until})
+    async with asyncio.timeout(30):
+        while (event := await socket.until("event", conversation=conversation))["data"].get(
+            "status"
+        ) != "open":
+            pass
+    assert (event["name"], event["actor"]["kind"]) == ("conversation.status_changed", "system")
+    assert event["time"] >= until
 
 
 async def test_a_conversation_goes_from_one_agent_to_the_other(town: World) -> None:

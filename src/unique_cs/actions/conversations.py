@@ -3,7 +3,7 @@
 from unique_cs.actions.messages import decide_and_append
 from unique_cs.domain import conversation as rules
 from unique_cs.domain.conversation import Conversation, Draft
-from unique_cs.domain.events import Named
+from unique_cs.domain.events import SYSTEM, Named
 from unique_cs.domain.permission import Principal
 from unique_cs.errors import Code, UniqueCsError
 from unique_cs.ports import Timeline
@@ -44,6 +44,16 @@ async def set_status(
     await decide_and_append(
         timeline, principal, conversation, lambda current: rules.decide_status(current, status, until)
     )
+
+
+async def wake(timeline: Timeline, conversation: Conversation, state_seq: int) -> None:
+    """Open a snoozed conversation, unless its state has changed since. Durable on return."""
+
+    def decide(current: Conversation) -> list[Draft]:
+        same = current.status == "snoozed" and current.state_seq == state_seq
+        return rules.decide_status(current, "open") if same else []
+
+    await decide_and_append(timeline, Principal("system", 0, SYSTEM), conversation, decide)
 
 
 async def set_labels(

@@ -47,7 +47,7 @@ class AssignRequest(Struct):
 
 
 class StatusRequest(Struct):
-    """The new status; `until` goes with `snoozed`."""
+    """The new status; `until` goes with `snoozed`: at that time (ms) the system opens the conversation."""
 
     status: Status
     until: Time | None = None

@@ -52,7 +52,7 @@ class TransferConversation(Struct):
 
 
 class SetConversationStatus(Struct):
-    """The new status; `until` goes with `snoozed`."""
+    """The new status; `until` goes with `snoozed`: at that time (ms) the system opens the conversation."""
 
     conversation: str
     status: Status

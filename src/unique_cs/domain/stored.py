@@ -18,10 +18,15 @@ class Stored(Struct, frozen=True, gc=False):
         columns = _columns.decode(self.frame)
         return columns.id, columns.time
 
+    def name(self) -> str:
+        """What happened."""
+        return _columns.decode(self.frame).name
+
 
 class _Columns(Struct, gc=False):
     id: str
     time: int
+    name: str
 
 
 _columns = msgspec.json.Decoder(_Columns)

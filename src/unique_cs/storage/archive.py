@@ -17,6 +17,7 @@ from unique_cs.storage.schema import contacts as contacts_table
 from unique_cs.storage.schema import conversations as conversations_table
 from unique_cs.storage.schema import events as events_table
 from unique_cs.storage.schema import relay as relay_table
+from unique_cs.storage.snoozes import SqlSnoozes
 from unique_cs.storage.sql import BulkInsert, Database, Row
 
 CHUNK = BulkInsert.ROWS
@@ -42,6 +43,7 @@ class SqlArchive:
         self._events = EventRows(dialect)
         self._conversations = BulkInsert(conversations_table, dialect, newer="seq")
         self._contacts = BulkInsert(contacts_table, dialect, replace=True)
+        self._snoozes = SqlSnoozes(database)
         self._relay = BulkInsert(relay_table, dialect, newer="position")
 
     async def cursor(self) -> int:
@@ -66,12 +68,14 @@ class SqlArchive:
             await asyncio.sleep(0)
         states = [astuple(each) for each in conversations]
         people = [_contact_row(each) for each in contacts]
+        snooze = self._snoozes.of_events(events)
 
         def transaction(connection: Connection) -> None:
             if also is not None:
                 also(connection)
             for rows in chunks:
                 self._events.insert(connection, rows)
+            snooze(connection)
             self._conversations.run(connection, states)
             self._contacts.run(connection, people)
             self._relay.run(connection, [(_RELAY, cursor)])

@@ -26,7 +26,7 @@ PAGE: Final = 2_000
 
 _DONE: Final = "moving_events"
 _OWN: Final = frozenset({ID, MOVING, _DONE})
-_SMALL: Final = (schema.inboxes, schema.agents, schema.logins, schema.outbox)
+_SMALL: Final = (schema.inboxes, schema.agents, schema.logins, schema.outbox, schema.snoozes)
 _LARGE: Final = (schema.contacts, schema.conversations)
 _CHECKED: Final = (*_SMALL, *_LARGE, schema.events)
 

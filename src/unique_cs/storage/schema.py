@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The revision of `migrations/` that makes this schema."""
 
 metadata = MetaData(
@@ -202,6 +202,17 @@ outbox = Table(
     _required("parked", Big),
     PrimaryKeyConstraint("place", "n"),
     Index(None, "parked", "place", "n"),
+    **_MYSQL,
+)
+
+# The snoozed conversations that come back by themselves, and which event said so.
+snoozes = Table(
+    "snoozes",
+    metadata,
+    Column("conversation", Big, primary_key=True, autoincrement=False),
+    _required("seq", Big),
+    _required("due", Big),
+    Index(None, "due"),
     **_MYSQL,
 )
 
