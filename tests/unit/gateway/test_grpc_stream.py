@@ -9,6 +9,7 @@ from grpc import StatusCode
 from tests.support.grpc_call import GrpcCall
 from tests.support.node import House, open_house
 from unique_cs.gateway.connection import LOW_WATER, MAX_HELD
+from unique_cs.gateway.transports import grpc_peers
 from unique_cs.gateway.transports.grpc_peers import peer_address, split_peer
 from unique_cs.gateway.transports.grpc_stream import GOODBYE, STATUSES
 from unique_cs.protocol import close
@@ -189,3 +190,21 @@ def test_the_address_of_a_peer() -> None:
     assert split_peer("ipv6:%5B2001:db8::1%5D:50052") == ("2001:db8::1", 50052)
     assert split_peer("unix:/run/cs.sock") == ("", 0)
     assert peer_address("ipv6:%5B::1%5D:1") == "::1"
+
+
+async def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is short of files ends idle connections, whatever went wrong before."""
+    looked = asyncio.Event()
+
+    def end(*_: Any) -> None:
+        monkeypatch.setattr(grpc_peers, "end_idle", lambda *_: loop.call_soon_threadsafe(looked.set))
+        raise OSError("no more")
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(grpc_peers, "LOOK_S", 0.0)
+    monkeypatch.setattr(grpc_peers, "_files_used", lambda files: files)
+    monkeypatch.setattr(grpc_peers, "end_idle", end)
+    watching = asyncio.create_task(grpc_peers.Guests(1).watch())
+    async with asyncio.timeout(10):
+        await looked.wait()
+    watching.cancel()

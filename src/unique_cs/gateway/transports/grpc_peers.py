@@ -9,6 +9,8 @@ from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import unquote
 
+from unique_cs.telemetry import log
+
 LOOK_S: Final = 1.0
 """How often it is looked whether files become few."""
 
@@ -102,12 +104,16 @@ class Guests:
         """Look until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
-            used = _files_used(self._files)
-            if used > self._files * 7 // 8:
-                calling = {split_peer(peer) for peer in self._calls}
-                await asyncio.to_thread(
-                    end_idle, self._port, calling, used - self._files * 3 // 4, self._files
-                )
+            try:
+                await self._look()
+            except Exception as error:  # noqa: BLE001  # the next look may do better
+                log.error("idle connections can't be ended", error=repr(error))
+
+    async def _look(self) -> None:
+        used = _files_used(self._files)
+        if used > self._files * 7 // 8:
+            calling = {split_peer(peer) for peer in self._calls}
+            await asyncio.to_thread(end_idle, self._port, calling, used - self._files * 3 // 4, self._files)
 
 
 def _files_used(files: int) -> int:
