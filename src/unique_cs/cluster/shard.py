@@ -241,9 +241,14 @@ def answering(pool: _Pool) -> Iterator[None]:
         raise RedisFull from error
     except (Exception, asyncio.CancelledError) as error:
         task = asyncio.current_task()
-        if pool.closed and (task is None or not task.cancelling()):
+        if _is_of_closed(error) or (pool.closed and (task is None or not task.cancelling())):
             raise RedisAway from error
         raise
+
+
+def _is_of_closed(error: BaseException) -> bool:
+    """Whether uvloop says that the server has closed the connection, between two steps of the library."""
+    return isinstance(error, RuntimeError) and "handler is closed" in str(error)
 
 
 class _Client(Redis):

@@ -4,11 +4,12 @@ import asyncio
 import random
 from contextlib import suppress
 
+import pytest
 import uvloop
 
 from tests.support.redis import RedisServer
 from unique_cs.cluster.leases import Away, within
-from unique_cs.cluster.shard import Shard
+from unique_cs.cluster.shard import RedisAway, Shard
 
 TIMES = 400
 
@@ -42,3 +43,17 @@ async def _ask(shard: Shard, enough: asyncio.Event) -> None:
         with suppress(*Away):
             await within(shard, lambda: shard.client.get("key"))
         await asyncio.sleep(0)
+
+
+async def test_a_connection_that_was_closed_meanwhile_means_that_redis_is_away(
+    own_redis: RedisServer,
+) -> None:
+    """What uvloop says where something is written to it."""
+    shard = Shard(own_redis.url)
+    await shard.open()
+    said = "unable to perform operation on <TCPTransport closed=True>; the handler is closed"
+    with pytest.raises(RedisAway), shard.client.answering():
+        raise RuntimeError(said)
+    with pytest.raises(RuntimeError, match="something else"), shard.client.answering():
+        raise RuntimeError("something else")
+    await shard.close()

@@ -49,6 +49,8 @@ export function sealed(fingerprint: string): Transport {
     loaded.catch(fail);
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => void loaded.then(begin, fail);
+    // The close that follows says it, too. In Node an error that nobody listens to ends the process.
+    socket.onerror = () => undefined;
     socket.onclose = (event) => silent || handlers.closed(event.code);
     socket.onmessage = (event: MessageEvent<ArrayBuffer>) => silent || attempt(new Uint8Array(event.data));
     return {
