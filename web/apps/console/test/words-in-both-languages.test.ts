@@ -57,6 +57,14 @@ describe('words for events', () => {
     expect(activityLine(zh, event(3, 'conversation.status_changed', ANN, { status: 'open' }), ME.id)).toBe('Ann重新打开了会话');
   });
 
+  it('tells what happened by itself', () => {
+    const system = { kind: 'system', id: '0', name: 'system' } as const;
+    const woken = event(3, 'conversation.status_changed', system, { status: 'open', previous: 'snoozed' });
+    const closed = event(3, 'conversation.status_changed', system, { status: 'resolved', previous: 'open' });
+    expect(activityLine(t, woken, ME.id)).toBe('The time has come: this conversation is open again');
+    expect(activityLine(t, closed, ME.id)).toBe('unique-cs resolved this conversation');
+  });
+
   it('says whose line it is only where that matters', () => {
     expect(rowLine(t, says(1, MEI, 'hi'), ME.id)).toBe('You: hi');
     expect(rowLine(t, says(1, ANN, 'hi'), ME.id)).toBe('hi');

@@ -107,6 +107,7 @@ export const en = {
   'activity.reopened': '{actor} reopened this conversation',
   'activity.pending': '{actor} set this to pending',
   'activity.snoozed': '{actor} snoozed this conversation',
+  'activity.woken': 'The time has come: this conversation is open again',
   'activity.transferred': '{actor} transferred this conversation',
   'activity.labelled': '{actor} changed the labels',
   'activity.rated': '{actor} gave {score} of 5',

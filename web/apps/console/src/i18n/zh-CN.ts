@@ -108,6 +108,7 @@ export const zhCN: Dictionary<Key> = {
   'activity.reopened': '{actor}重新打开了会话',
   'activity.pending': '{actor}将会话设为待跟进',
   'activity.snoozed': '{actor}暂缓了会话',
+  'activity.woken': '暂缓到期，会话已重新打开',
   'activity.transferred': '{actor}转接了会话',
   'activity.labelled': '{actor}修改了标签',
   'activity.rated': '{actor}评价 {score} 分（满分 5 分）',

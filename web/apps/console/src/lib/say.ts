@@ -9,7 +9,7 @@ export function contactName(t: T, contact: { id: string; name?: string | null; e
 
 export function actorName(t: T, actor: Actor, me: string): string {
   if (actor.kind === 'agent' && actor.id === me) return t('actor.you');
-  return actor.name || t(`actor.${actor.kind}`);
+  return (actor.kind !== 'system' && actor.name) || t(`actor.${actor.kind}`);
 }
 
 /** One line that stands for a body. */
@@ -64,6 +64,7 @@ export function activityLine(t: T, event: TimelineEvent, me: string): string | n
       return t('activity.assigned', { actor, assignee: actorName(t, { kind: 'agent', ...assignee }, me) });
     }
     case 'conversation.status_changed':
+      if (event.actor.kind === 'system' && event.data.previous === 'snoozed') return t('activity.woken');
       return t(STATUS_LINES[event.data.status], { actor });
     case 'conversation.transferred':
       return t('activity.transferred', { actor });
