@@ -5,14 +5,14 @@ All keys begin with one hash tag, so in Redis Cluster they lie on one shard. A s
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final
 
 import hiredis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import Pipeline
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -162,8 +162,35 @@ class Shard:
         raise error
 
 
-class _Packed:
+class _Packed(AbstractConnection):
     """Commands are made in C: those of a batch have thousands of words."""
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        """Write a command.
+
+        The library bounds this with `asyncio.wait_for`, which makes a task for each command, and before
+        Python 3.12 loses a cancellation that comes when it is over anyway (python/cpython#86296): a task to
+        which Redis answers at once could then not be ended.
+        """
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        if check_health:
+            await self.check_health()  # type: ignore[no-untyped-call]
+        if self._writer is None:
+            raise RedisConnectionError("the connection was closed")
+        word = command.encode() if isinstance(command, str) else command
+        try:
+            self._writer.writelines([word] if isinstance(word, bytes) else word)
+            async with asyncio.timeout(self.socket_timeout):
+                await self._writer.drain()
+        except OSError as error:
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"writing to Redis failed: {error!r}") from error
+        except BaseException:
+            await self.disconnect(nowait=True)
+            raise
 
     def pack_command(self, *words: Any) -> list[bytes]:
         """The bytes of one command; its name may have several words."""
