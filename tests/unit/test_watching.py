@@ -38,8 +38,8 @@ def names(house: House, database: SqliteDatabase, **settings: Any) -> list[str]:
 async def test_without_an_address_there_is_an_alarm_and_no_webhook(
     house: House, database: SqliteDatabase
 ) -> None:
-    assert names(house, database, webhook_events="message.created") == ["backlog"]
-    assert names(house, database, **HOOK) == ["backlog", "webhook"]
+    assert names(house, database, webhook_events="message.created") == ["backlog", "waker"]
+    assert names(house, database, **HOOK) == ["backlog", "waker", "webhook"]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_the_alarm_reads_the_node_and_tells_its_agents(house: House, datab
             webhook_url=receiver.url, webhook_secret=SECRET, webhook_allow_private=True, alarm_waiting=1
         )
         watching = Watching(settings, database, house.node)
-        (_, backlog), (_, webhook) = watching.jobs()
+        (_, backlog), _, (_, webhook) = watching.jobs()
         tasks = [asyncio.ensure_future(backlog())]
         async with asyncio.timeout(DEADLINE_S):
             while len(await outbox.due(10)) < 2:
