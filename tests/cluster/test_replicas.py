@@ -15,7 +15,7 @@ from unique_cs.cluster.ending import end
 from unique_cs.cluster.peers import CHANNEL, ClusterPeers
 from unique_cs.cluster.shard import TAG, Failure, Shard
 from unique_cs.errors import SettingsError, UniqueCsError
-from unique_cs.protocol.notices import Changed, Notice
+from unique_cs.protocol.notices import Changed, Ended, Missed, Notice
 
 PAUSE_S = 0.02
 
@@ -201,6 +201,14 @@ async def test_signals_go_over_the_shard_that_has_the_keys(tmp_path: Path) -> No
                 )
                 peers[0].tell(Changed())
                 await until(lambda: heard == [Changed()], "the other one hears")
+                await asyncio.to_thread(redis.move)
+                others = [server for server in redis.servers if server is not redis.holder]
+                await until(
+                    lambda: 2 in [each.call("PUBSUB", "SHARDNUMSUB", CHANNEL)[1] for each in others],
+                    "both follow the keys",
+                )
+                peers[0].tell(Ended("agent", 7))
+                await until(lambda: heard[1:] == [Missed(), Ended("agent", 7)], "it hears there")
             finally:
                 await end(works)
 

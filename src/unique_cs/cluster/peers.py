@@ -169,9 +169,14 @@ class ClusterPeers:
                 await subscription.ssubscribe(CHANNEL)
                 while True:
                     message = await subscription.get_message(timeout=5)
-                    if message is not None and message["type"] == "ssubscribe":
+                    if message is None:
+                        continue
+                    if message["type"] == "sunsubscribe":
+                        # The keys are on another server of a Redis Cluster now.
+                        return
+                    if message["type"] == "ssubscribe":
                         self._subscribed()
-                    elif message is not None:
+                    else:
                         self._take(message["data"])
 
     def _subscribed(self) -> None:
