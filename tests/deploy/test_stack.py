@@ -25,6 +25,7 @@ from tests.support.link import Link, Side
 from tests.support.world import World, answered, inhabited, until
 from unique_cs.bench.process import INBOX_KEY, OWNER_EMAIL, OWNER_PASSWORD, Target
 from unique_cs.client import Connected, Road, Sent
+from unique_cs.client.rest import Rest
 
 pytestmark = pytest.mark.slow
 
@@ -226,9 +227,24 @@ async def log_in(http: httpx2.AsyncClient, email: str, address: str) -> int:
     return (await http.post("/api/v1/auth/login", json=body, headers=headers)).status_code
 
 
+@asynccontextmanager
+async def calling(rest: Rest) -> AsyncIterator[None]:
+    """One call after the other meanwhile; the first that fails is raised."""
+
+    async def call() -> None:
+        while True:
+            await rest.call("GET", "/conversations")
+            await asyncio.sleep(0.05)
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(call())
+        yield
+        task.cancel()
+
+
 async def test_both_nodes_are_replaced_one_after_the_other_unnoticed(stack: Stack) -> None:
-    """As docs/operations/docker.md says; a conversation goes on, and nothing is lost."""
-    async with town(stack) as world:
+    """As docs/operations/docker.md says; a conversation goes on, no call fails, and nothing is lost."""
+    async with town(stack) as world, calling(await world.agent()):
         visitor, owner = await world.visitor("ann"), await world.owner()
         (first,) = await answered([visitor.say("v0")])
         assert isinstance(first, Sent)
