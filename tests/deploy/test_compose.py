@@ -122,7 +122,9 @@ def test_the_balancer_finds_the_nodes_at_their_addresses() -> None:
     (front,) = COMPOSE["networks"]["front"]["ipam"]["config"]
     fixed = [SERVICES[name]["networks"]["front"]["ipv4_address"] for name in NODES]
     config = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text()
-    assert re.findall(r"^ *server ([\d.]+):8080 ", config, re.MULTILINE) == fixed * len(re.findall(r"^ *upstream ", config, re.MULTILINE))
+    assert re.findall(r"^ *server ([\d.]+):8080 ", config, re.MULTILINE) == fixed * len(
+        re.findall(r"^ *upstream ", config, re.MULTILINE)
+    )
     for address in (*fixed, front["gateway"]):
         assert ip_address(address) in ip_network(front["subnet"])
         assert ip_address(address) not in ip_network(front["ip_range"])
