@@ -57,7 +57,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     signals_per_second: Positive = 20
     max_lag_ms: Positive = 200
     ack_target_ms: Positive = 20
-    min_backlog: Positive = 50
+    min_backlog: Positive = 30
     max_backlog: Positive = 10_000
     max_queued: Positive = 268_435_456
     max_memory_mb: Annotated[int, Meta(ge=0)] = 0

@@ -79,8 +79,9 @@ class Levels:
 class Window:
     """How many sends may wait to become durable: as many as can be answered in time.
 
-    It shrinks as far as answers are later than `target_ms`, and grows slowly while it is used and they are
-    not, or while there is no load. It stays within `floor` and `ceiling`.
+    It shrinks as far as answers are later than `target_ms`, unless so few wait that only the store is late;
+    it grows slowly while it is used and they are not, or while there is no load. It stays within `floor` and
+    `ceiling`.
     """
 
     __slots__ = ("_target_ms", "ceiling", "floor", "size", "used")
@@ -99,7 +100,8 @@ class Window:
         """A group of sends is durable; its first one waited so long."""
         used, self.used = self.used, 0
         if waited_ms > self._target_ms:
-            self.size = max(float(self.floor), self.size * max(0.5, self._target_ms / waited_ms))
+            if used * 2 >= self.floor:
+                self.size = max(float(self.floor), self.size * max(0.5, self._target_ms / waited_ms))
         elif used * 2 >= self.size:
             self.size = min(float(self.ceiling), self.size * self.GROWTH)
 

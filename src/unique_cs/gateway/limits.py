@@ -22,7 +22,7 @@ class Limits(NamedTuple):
     signals_per_second: int = 20
     max_lag_ms: int = 200
     ack_target_ms: int = 20
-    min_backlog: int = 50
+    min_backlog: int = 30
     max_backlog: int = 10_000
     max_queued: int = 268_435_456
     max_memory_mb: int = 0

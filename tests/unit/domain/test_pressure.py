@@ -97,9 +97,19 @@ def test_a_window_that_is_not_used_does_not_grow() -> None:
     assert window.size == before
 
 
+def test_a_slow_store_that_few_wait_for_keeps_room_for_a_burst() -> None:
+    window = Window(target_ms=20, floor=100, ceiling=10_000)
+    before = window.size
+    for _ in range(100):
+        window.used = 10
+        window.answered(90.0)
+    assert window.size == before
+
+
 def test_after_the_load_a_window_is_ready_for_a_burst() -> None:
     window = Window(target_ms=20, floor=100, ceiling=10_000)
     for _ in range(20):
+        window.used = int(window.size)
         window.answered(500.0)
     assert window.size == 100
     window.rest()
