@@ -52,6 +52,17 @@ const SCENES = {
     await page.waitForTimeout(300);
     await shot('note-scrolled');
   },
+  async snooze({ page, shot, server, desk, open }) {
+    await open('5000');
+    const change = (actor, data) => ({ ...desk.events[5000][0], name: 'conversation.status_changed', seq: ++desk.conversations[0].seq, id: `x${desk.conversations[0].seq}`, time: Date.now(), actor, data });
+    const me = { kind: 'agent', id: desk.me.id, name: desk.me.name };
+    server.send(change(me, { status: 'snoozed', previous: 'open', until: Date.now() + 60_000 }));
+    server.send(change({ kind: 'system', id: '0', name: 'system' }, { status: 'open', previous: 'snoozed' }));
+    await page.click('header [aria-haspopup=menu] >> nth=-1');
+    await page.waitForSelector('[role=menuitem]');
+    await page.waitForTimeout(300);
+    await shot('snooze');
+  },
   async list({ page, shot }) {
     await page.waitForSelector('[data-conversation]');
     await page.waitForTimeout(200);

@@ -92,6 +92,28 @@ describe.skipIf(missing)('the console in a browser', { timeout: 30_000 }, () => 
     await expect.poll(() => page.inputValue('#composer')).toBe('half an answer');
   });
 
+  it('snoozes for as long as is chosen, and until tomorrow by a key', async () => {
+    await start();
+    const asked: { status: string; until?: number }[] = [];
+    server.answer = (request) => {
+      if (!request.url().endsWith('/status')) return null;
+      asked.push(request.postDataJSON());
+      return { json: { ...desk.conversations[0], status: 'snoozed' } };
+    };
+    await open('5000');
+    await page.click('header [aria-label="More statuses"]');
+    await page.click('[role=menuitem]:has-text("For an hour")');
+    await page.waitForSelector('header [data-status=snoozed]');
+    const inHours = (until?: number) => ((until ?? 0) - Date.now()) / 3_600_000;
+    expect(asked.map(({ status }) => status)).toEqual(['snoozed']);
+    expect(inHours(asked[0]?.until)).toBeCloseTo(1, 1);
+    await page.keyboard.press('Alt+KeyM');
+    await expect.poll(() => asked.length).toBe(2);
+    expect(new Date(asked[1]?.until ?? 0).getHours()).toBe(9);
+    expect(inHours(asked[1]?.until)).toBeGreaterThan(9);
+    expect(inHours(asked[1]?.until)).toBeLessThan(34);
+  });
+
   it('gives the focus back when the command bar closes', async () => {
     await start();
     await open('5000');

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createTranslate } from '@unique-cs/design';
+import { createTimeWriter, createTranslate } from '@unique-cs/design';
 import { en } from '../src/i18n/en';
 import { zhCN } from '../src/i18n/zh-CN';
 import { activityLine, rowLine } from '../src/lib/say';
@@ -46,23 +46,33 @@ describe('the two languages', () => {
 });
 
 describe('words for events', () => {
-  const t = createTranslate('en', en);
-  const zh = createTranslate('zh-CN', zhCN);
+  const english = { t: createTranslate('en', en), time: createTimeWriter('en', { now: 'now' }) };
+  const chinese = { t: createTranslate('zh-CN', zhCN), time: createTimeWriter('zh-CN', { now: '刚刚' }) };
+  const { t } = english;
 
   it('tells who did what', () => {
     const taken = event(2, 'conversation.assigned', MEI, { assignee: { id: ME.id, name: 'Mei' } });
     const given = event(2, 'conversation.assigned', MEI, { assignee: { id: '7', name: 'Jo' } });
-    expect(activityLine(t, taken, ME.id)).toBe('You took this conversation');
-    expect(activityLine(t, given, 'other')).toBe('Mei assigned this to Jo');
-    expect(activityLine(zh, event(3, 'conversation.status_changed', ANN, { status: 'open' }), ME.id)).toBe('Ann重新打开了会话');
+    expect(activityLine(english, taken, ME.id)).toBe('You took this conversation');
+    expect(activityLine(english, given, 'other')).toBe('Mei assigned this to Jo');
+    expect(activityLine(chinese, event(3, 'conversation.status_changed', ANN, { status: 'open' }), ME.id)).toBe('Ann重新打开了会话');
   });
 
   it('tells what happened by itself', () => {
     const system = { kind: 'system', id: '0', name: 'system' } as const;
     const woken = event(3, 'conversation.status_changed', system, { status: 'open', previous: 'snoozed' });
     const closed = event(3, 'conversation.status_changed', system, { status: 'resolved', previous: 'open' });
-    expect(activityLine(t, woken, ME.id)).toBe('The time has come: this conversation is open again');
-    expect(activityLine(t, closed, ME.id)).toBe('unique-cs resolved this conversation');
+    expect(activityLine(english, woken, ME.id)).toBe('The time has come: this conversation is open again');
+    expect(activityLine(english, closed, ME.id)).toBe('unique-cs resolved this conversation');
+  });
+
+  it('tells until when a conversation is snoozed, if that is known', () => {
+    const until = new Date(2026, 11, 7, 9).getTime();
+    const timed = event(3, 'conversation.status_changed', MEI, { status: 'snoozed', previous: 'open', until });
+    const endless = event(3, 'conversation.status_changed', MEI, { status: 'snoozed', previous: 'open' });
+    expect(activityLine(english, timed, 'other')).toBe('Mei snoozed this conversation until Dec 7, 2026, 09:00');
+    expect(activityLine(chinese, timed, 'other')).toBe('Mei将会话暂缓至 2026年12月7日 09:00');
+    expect(activityLine(english, endless, ME.id)).toBe('You snoozed this conversation');
   });
 
   it('says whose line it is only where that matters', () => {

@@ -92,7 +92,7 @@ export type ConversationAssigned = EventBase<
 >;
 export type StatusChanged = EventBase<
   'conversation.status_changed',
-  { readonly status: ConversationStatus; readonly previous?: ConversationStatus }
+  { readonly status: ConversationStatus; readonly previous?: ConversationStatus; readonly until?: number }
 >;
 export type ConversationLabelled = EventBase<'conversation.labelled', { readonly labels: readonly string[] }>;
 export type ConversationRated = EventBase<'conversation.rated', { readonly score: number; readonly comment?: string }>;

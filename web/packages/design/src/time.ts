@@ -12,6 +12,8 @@ export interface TimeWriter {
   since(time: number, now: number): string;
   /** Today, Yesterday, or the date: the line between two days of a thread. */
   day(time: number, now: number): string;
+  /** 14:30, Tue 09:00, Dec 7 09:00: a time to come. */
+  upcoming(time: number, now: number): string;
   /** Date and time in full, for tooltips. */
   full(time: number): string;
   /** 45s, 12m, 2h 5m: how long something has lasted. */
@@ -69,6 +71,11 @@ export function createTimeWriter(locale: string, words: { now: string }): TimeWr
       const days = daysBetween(time, now);
       if (days === 0 || days === 1) return capital(relative.format(-days, 'day'));
       return sameYear(time, now) ? long.format(time) : dated.format(time);
+    },
+    upcoming(time, now) {
+      const days = daysBetween(now, time);
+      const day = days === 0 ? '' : `${(days < 7 ? weekday : date).format(time)} `;
+      return day + clock.format(time);
     },
     duration(ms) {
       if (ms < MINUTE) return second.format(Math.max(0, Math.floor(ms / 1000)));

@@ -55,6 +55,10 @@ describe('times', () => {
   it('names the days of a thread', () => {
     expect([time.day(noon, noon), time.day(noon - 86_400_000, noon)]).toEqual(['Today', 'Yesterday']);
   });
+  it('names a time to come by its day, where that is not today', () => {
+    const upcoming = (...day: [number, number, number, number]) => time.upcoming(new Date(...day).getTime(), noon);
+    expect([upcoming(2026, 10, 23, 13), upcoming(2026, 10, 24, 9), upcoming(2026, 10, 30, 9)]).toEqual(['13:00', 'Tue 09:00', 'Nov 30 09:00']);
+  });
   it('writes durations with two units at most', () => {
     expect([time.duration(42_000), time.duration(125 * 60_000), time.duration(11 * 3_600_000 + 60_000)]).toEqual(['42s', '2h 5m', '11h']);
   });

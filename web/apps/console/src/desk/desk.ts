@@ -125,8 +125,9 @@ export class Desk {
     return this.change(id, { assignee: agent }, () => this.api.assign(id, agent?.id ?? null));
   }
 
-  setStatus(id: string, status: Status): Promise<void> {
-    return this.change(id, { status }, () => this.api.setStatus(id, status));
+  /** `until` goes with snoozed: then it opens by itself. */
+  setStatus(id: string, status: Status, until?: number): Promise<void> {
+    return this.change(id, { status }, () => this.api.setStatus(id, status, until));
   }
 
   /** Returns every agent; those who are not disabled can be assigned from now on. */

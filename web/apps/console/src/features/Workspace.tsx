@@ -4,6 +4,7 @@ import { toggleTheme } from '../lib/preferences';
 import { DRAWER, PHONE, useMedia } from '../lib/media';
 import { go, useRoute } from '../lib/route';
 import { useShortcuts } from '../lib/shortcuts';
+import { untilTomorrow } from '../lib/snooze';
 import { unreadMine } from '../state/select';
 import { useDesk, useDeskState } from '../ui/context';
 import { Modal } from '../ui/Modal';
@@ -76,6 +77,7 @@ function useCommands({ listed, open, composer, toggleContact, showPalette, back 
     reply: () => composer.current?.focus('reply'),
     note: () => composer.current?.focus('note'),
     resolve: () => open && void desk.setStatus(open, entry()?.status === 'resolved' ? 'open' : 'resolved'),
+    snooze: () => open && entry()?.status !== 'resolved' && void desk.setStatus(open, 'snoozed', untilTomorrow(Date.now())),
     take,
     release: () => open && void desk.assign(open, null),
     contact: toggleContact,

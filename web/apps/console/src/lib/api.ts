@@ -102,6 +102,6 @@ export function createApi(token: string, heard: { unauthorized: () => void; answ
     contact: (id: string) => get<Contact>(`/contacts/${id}`),
     contactConversations: (id: string) => get<ConversationsPage>(`/contacts/${id}/conversations`),
     assign: (id: string, agent: string | null) => request<Conversation>('POST', `/conversations/${id}/assign`, { agent }),
-    setStatus: (id: string, status: Status) => request<Conversation>('POST', `/conversations/${id}/status`, { status }),
+    setStatus: (id: string, status: Status, until?: number) => request<Conversation>('POST', `/conversations/${id}/status`, { status, until }),
   };
 }

@@ -1,5 +1,5 @@
 /** How people and messages are put into words. */
-import type { Key, T } from '../i18n';
+import type { Key, Language, T } from '../i18n';
 import type { Actor, Body, TimelineEvent } from '../model';
 import { isMessage } from '../model';
 
@@ -52,7 +52,7 @@ const STATUS_LINES = {
 } as const satisfies Record<string, Key>;
 
 /** An activity line, or null for an event that this version does not know. */
-export function activityLine(t: T, event: TimelineEvent, me: string): string | null {
+export function activityLine({ t, time }: Pick<Language, 't' | 'time'>, event: TimelineEvent, me: string): string | null {
   const actor = actorName(t, event.actor, me);
   switch (event.name) {
     case 'conversation.opened':
@@ -65,6 +65,7 @@ export function activityLine(t: T, event: TimelineEvent, me: string): string | n
     }
     case 'conversation.status_changed':
       if (event.actor.kind === 'system' && event.data.previous === 'snoozed') return t('activity.woken');
+      if (event.data.until !== undefined) return t('activity.snoozed.until', { actor, time: time.full(event.data.until) });
       return t(STATUS_LINES[event.data.status], { actor });
     case 'conversation.transferred':
       return t('activity.transferred', { actor });

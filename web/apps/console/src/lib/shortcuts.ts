@@ -10,6 +10,7 @@ export const SHORTCUTS = {
   reply: { code: 'KeyL', label: 'command.reply' },
   note: { code: 'KeyP', label: 'command.addnote' },
   resolve: { code: 'KeyE', label: 'command.resolve' },
+  snooze: { code: 'KeyM', label: 'command.snooze' },
   take: { code: 'KeyA', label: 'command.take' },
   contact: { code: 'KeyO', label: 'command.contact' },
   settings: { code: 'KeyS', label: 'command.settings' },

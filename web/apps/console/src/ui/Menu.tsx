@@ -45,8 +45,7 @@ export function MenuChoice<V extends string>({ label, value, onChange, options }
   options: readonly { value: V; label: ReactNode }[];
 }) {
   return (
-    <Base.Group>
-      <Base.GroupLabel className={css.label}>{label}</Base.GroupLabel>
+    <MenuGroup label={label}>
       <Base.RadioGroup value={value} onValueChange={(next) => onChange(next as V)}>
         {options.map((option) => (
           <Base.RadioItem key={option.value} value={option.value} className={css.item} closeOnClick>
@@ -57,6 +56,15 @@ export function MenuChoice<V extends string>({ label, value, onChange, options }
           </Base.RadioItem>
         ))}
       </Base.RadioGroup>
+    </MenuGroup>
+  );
+}
+
+export function MenuGroup({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <Base.Group>
+      <Base.GroupLabel className={css.label}>{label}</Base.GroupLabel>
+      {children}
     </Base.Group>
   );
 }

@@ -29,6 +29,7 @@ function commandsFor(entry: Entry | undefined, me: string): Command[] {
         { name: 'reply', label: 'command.reply', keys: 'reply' },
         { name: 'note', label: 'command.addnote', keys: 'note' },
         { name: 'resolve', label: entry.status === 'resolved' ? 'command.reopen' : 'command.resolve', keys: 'resolve' },
+        ...(entry.status === 'resolved' ? [] : [{ name: 'snooze' as const, label: 'command.snooze' as const, keys: 'snooze' as const }]),
         ...(entry.assignee?.id === me
           ? [{ name: 'release' as const, label: 'command.release' as const }]
           : [{ name: 'take' as const, label: 'command.take' as const, keys: 'take' as const }]),

@@ -1,15 +1,16 @@
-import { ArrowLeft, Check, ChevronDown, CircleDot, Clock3, PanelRight, RotateCcw, UserRound } from 'lucide-react';
+import { ArrowLeft, ChevronDown, PanelRight, UserRound } from 'lucide-react';
 import { useT } from '../../i18n';
 import { contactName } from '../../lib/say';
 import type { Status } from '../../model';
 import { sameItems } from '../../state/store';
 import type { Entry } from '../../state/state';
 import { Avatar } from '../../ui/Avatar';
-import { Button, IconButton, Keys } from '../../ui/Button';
+import { Button, IconButton } from '../../ui/Button';
 import { useDesk, useDeskState } from '../../ui/context';
-import { Menu, MenuChoice, MenuItem, MenuLine } from '../../ui/Menu';
+import { Menu, MenuChoice } from '../../ui/Menu';
 import { keysOf } from '../../lib/shortcuts';
 import css from './Header.module.css';
+import { StatusButton } from './StatusButton';
 
 interface Props {
   entry: Entry;
@@ -39,7 +40,7 @@ export function Header({ entry, contactShown, onBack, onContact }: Props) {
         </span>
       </button>
       <AssigneeMenu entry={entry} />
-      <ResolveButton entry={entry} />
+      <StatusButton entry={entry} />
       <IconButton className={css.contact} label={t('thread.details')} pressed={contactShown} onClick={onContact}>
         <PanelRight size={18} />
       </IconButton>
@@ -95,47 +96,5 @@ function AssigneeMenu({ entry }: { entry: Entry }) {
         />
       </Menu>
     </>
-  );
-}
-
-function ResolveButton({ entry }: { entry: Entry }) {
-  const t = useT();
-  const desk = useDesk();
-  const resolved = entry.status === 'resolved';
-  const main: Status = resolved ? 'open' : 'resolved';
-  const set = (status: Status) => void desk.setStatus(entry.id, status);
-  const label = t(resolved ? 'thread.reopen' : 'thread.resolve');
-  return (
-    <div className={css.split}>
-      <Button onClick={() => set(main)} aria-label={label} title={`${label} (${keysOf('resolve').join(' + ')})`}>
-        {resolved ? <RotateCcw size={14} aria-hidden="true" /> : <Check size={15} className={css.check} aria-hidden="true" />}
-        <span className={css.word}>{label}</span>
-      </Button>
-      <Menu
-        trigger={
-          <Button aria-label={t('thread.more')} title={t('thread.more')}>
-            <ChevronDown size={15} />
-          </Button>
-        }
-      >
-        <MenuItem onSelect={() => set(main)} hint={<Keys keys={keysOf('resolve')} />}>
-          {resolved ? <RotateCcw size={15} /> : <Check size={15} />}
-          {label}
-        </MenuItem>
-        <MenuLine />
-        {entry.status !== 'pending' && (
-          <MenuItem onSelect={() => set('pending')}>
-            <Clock3 size={15} />
-            {t('thread.set.pending')}
-          </MenuItem>
-        )}
-        {entry.status !== 'open' && !resolved && (
-          <MenuItem onSelect={() => set('open')}>
-            <CircleDot size={15} />
-            {t('thread.set.open')}
-          </MenuItem>
-        )}
-      </Menu>
-    </div>
   );
 }

@@ -103,14 +103,14 @@ function DayLine({ day }: { day: number }) {
 }
 
 function ActivityRow({ event }: { event: TimelineEvent }) {
-  const { t, time } = useLanguage();
+  const language = useLanguage();
   const me = useDeskState((state) => state.me.id);
-  const line = activityLine(t, event, me);
+  const line = activityLine(language, event, me);
   if (!line) return null;
   return (
     <p className={css.activity}>
       {line}
-      <time title={time.full(event.time)}>{time.clock(event.time)}</time>
+      <time title={language.time.full(event.time)}>{language.time.clock(event.time)}</time>
     </p>
   );
 }
