@@ -74,6 +74,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     alarm_undelivered_minutes: Positive = 10
     alarm_relay_seconds: Threshold = 60
     alarm_redis_percent: Annotated[int, Meta(ge=0, le=100)] = 80
+    alarm_calm_seconds: Positive = 60
     webhook_url: str = ""
     webhook_secret: str = ""
     webhook_events: str = ""

@@ -55,7 +55,8 @@ class Watching:
 
     def _backlog(self) -> Backlog:
         post = self._post if self._poster is not None else None
-        return Backlog(self._measures(), self._outbox, self._node.clock, self._announce, post)
+        calm = self._settings.alarm_calm_seconds
+        return Backlog(self._measures(), self._outbox, self._node.clock, self._announce, post, calm)
 
     def _measures(self) -> dict[str, Measure]:
         settings, node = self._settings, self._node

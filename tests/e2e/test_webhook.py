@@ -74,7 +74,7 @@ async def test_a_receiver_that_fails_gets_everything_in_order(tmp_path: Path) ->
 @pytest.mark.slow
 async def test_a_backlog_is_told_to_agents_and_to_the_webhook(tmp_path: Path) -> None:
     """Once, though the server is started anew meanwhile; and again when it is over."""
-    alarms = {"webhook_events": "", "alarm_waiting": "2", "heartbeat_ms": "200000"}
+    alarms = {"webhook_events": "", "alarm_waiting": "2", "alarm_calm_seconds": "1", "heartbeat_ms": "200000"}
     async with (
         receiving() as receiver,
         running(tmp_path, **settings(receiver.port, **alarms)) as server,
@@ -96,7 +96,7 @@ async def test_a_backlog_is_told_to_agents_and_to_the_webhook(tmp_path: Path) ->
         for row in (await rest.call("GET", "/conversations?status=open"))["conversations"]:
             await rest.call("POST", f"/conversations/{row['id']}/status", {"status": "resolved"})
         agent = await town.raw(rest)
-        await until(lambda: len(receiver.received) > 1, 120)
+        await until(lambda: len(receiver.received) > 1, 60)
         seen = [(await agent.until("signal", name="backlog"))["data"]["raised"] for _ in range(2)]
         assert seen == [True, False]
         assert [each.told["type"] for each in receiver.received] == ["alarm.raised", "alarm.over"]

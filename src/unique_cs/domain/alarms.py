@@ -5,10 +5,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 CLEAR: Final = 0.8
-"""An incident is over when the value is below this part of the threshold ..."""
+"""An incident is over when the value was below this part of the threshold for long enough.
 
-CALM_MS: Final = 60_000
-"""... for this long. So a value that swings around its threshold is one incident."""
+So a value that swings around its threshold is one incident.
+"""
 
 NAMES: Final = ("waiting", "oldest_wait", "undelivered", "relay_lag", "redis_memory")
 
@@ -38,10 +38,14 @@ class Alarm(Struct, frozen=True):
 class Gauge:
     """One thing that is watched: tells each incident twice, when it begins and when it is over."""
 
-    def __init__(self, name: str, threshold: float, begun: Alarm | None = None) -> None:
-        """A `threshold` of 0 never raises. `begun` is the incident that somebody else has told of."""
+    def __init__(self, name: str, threshold: float, calm_ms: int, begun: Alarm | None = None) -> None:
+        """A `threshold` of 0 never raises; an incident is over when all was well for `calm_ms`.
+
+        `begun` is the incident that somebody else has told of.
+        """
         self.name = name
         self._threshold = threshold
+        self._calm_ms = calm_ms
         self._begun = begun
         self._calm_since: int | None = None
 
@@ -54,7 +58,7 @@ class Gauge:
         elif self._calm_since is None:
             self._calm_since = now_ms
         # A clock that was set back must not keep an incident open for that long.
-        elif not 0 <= now_ms - self._calm_since < CALM_MS:
+        elif not 0 <= now_ms - self._calm_since < self._calm_ms:
             return self._end(self._begun, value, now_ms)
         return None
 

@@ -34,13 +34,21 @@ class Book(Protocol):
 class Backlog:
     """Runs on one node of an installation. Incidents outlive it: the next one knows them from the book.
 
-    `announce` gets all incidents that last, every time. `post` is None where there is no webhook.
+    `announce` gets all incidents that last, every time. `post` is None where there is no webhook. An incident
+    is over when all was well for `calm_s` seconds.
     """
 
     def __init__(
-        self, measures: Mapping[str, Measure], book: Book, clock: Clock, announce: Announce, post: Post | None
+        self,
+        measures: Mapping[str, Measure],
+        book: Book,
+        clock: Clock,
+        announce: Announce,
+        post: Post | None,
+        calm_s: int,
     ) -> None:
         self._measures = measures
+        self._calm_ms = calm_s * 1000
         self._book = book
         self._clock = clock
         self._announce = announce
@@ -48,7 +56,7 @@ class Backlog:
 
     async def run(self) -> None:
         """Look every 15 s until cancelled."""
-        watched = _Watched(self._measures, await self._known())
+        watched = _Watched(self._measures, self._calm_ms, await self._known())
         try:
             while True:
                 try:
@@ -100,10 +108,11 @@ class Backlog:
 class _Watched:
     """The incidents as this node knows them, and what was not told of them yet."""
 
-    def __init__(self, measures: Mapping[str, Measure], known: dict[str, Alarm]) -> None:
+    def __init__(self, measures: Mapping[str, Measure], calm_ms: int, known: dict[str, Alarm]) -> None:
         self.lasting = {name: alarm for name, alarm in known.items() if name in measures}
         self._gauges = {
-            name: Gauge(name, each.threshold, self.lasting.get(name)) for name, each in measures.items()
+            name: Gauge(name, each.threshold, calm_ms, self.lasting.get(name))
+            for name, each in measures.items()
         }
         self.untold: list[tuple[Alarm, Delivery | None]] = []
         for name, raised in metrics.alarm.raised.items():

@@ -1,6 +1,8 @@
 """When an incident begins, and when it is over."""
 
-from unique_cs.domain.alarms import CALM_MS, Alarm, Gauge
+from unique_cs.domain.alarms import Alarm, Gauge
+
+CALM_MS = 60_000
 
 
 def told(gauge: Gauge, *values: float, start: int = 0, step: int = 15_000) -> list[tuple[int, bool]]:
@@ -11,23 +13,23 @@ def told(gauge: Gauge, *values: float, start: int = 0, step: int = 15_000) -> li
 
 
 def test_an_incident_is_told_when_it_begins_and_when_it_is_over() -> None:
-    gauge = Gauge("waiting", 50)
+    gauge = Gauge("waiting", 50, CALM_MS)
     assert told(gauge, 0, 49, 50, 60, 70, 39, 39, 39, 39, 39) == [(30_000, True), (135_000, False)]
 
 
 def test_a_value_that_swings_around_its_threshold_is_one_incident() -> None:
-    gauge = Gauge("waiting", 50)
+    gauge = Gauge("waiting", 50, CALM_MS)
     assert told(gauge, *[55, 45] * 40) == [(0, True)]
     assert told(gauge, *[39, 39, 39, 39, 41] * 10, start=10**6) == []
 
 
 def test_a_second_incident_is_told_again() -> None:
-    gauge = Gauge("waiting", 50)
+    gauge = Gauge("waiting", 50, CALM_MS)
     assert [raised for _, raised in told(gauge, 50, *[0] * 5, 50, *[0] * 5)] == [True, False, True, False]
 
 
 def test_what_is_told_names_the_values_that_counted() -> None:
-    gauge = Gauge("relay_lag", 60)
+    gauge = Gauge("relay_lag", 60, CALM_MS)
     begun = gauge.look(75.5, 1_000)
     assert begun is not None
     assert begun.data() == {
@@ -43,19 +45,19 @@ def test_what_is_told_names_the_values_that_counted() -> None:
 
 
 def test_a_threshold_of_nothing_never_raises_and_ends_what_was_begun() -> None:
-    assert told(Gauge("waiting", 0), 0, 10**9) == []
+    assert told(Gauge("waiting", 0, CALM_MS), 0, 10**9) == []
     begun = Alarm("waiting", True, 57, 50, 1_000)
-    assert told(Gauge("waiting", 0, begun), *[10**9] * 6) == [(60_000, False)]
+    assert told(Gauge("waiting", 0, CALM_MS, begun), *[10**9] * 6) == [(60_000, False)]
 
 
 def test_an_incident_that_another_node_told_of_is_not_told_again() -> None:
     begun = Alarm("waiting", True, 57, 50, 1_000)
-    gauge = Gauge("waiting", 50, begun)
+    gauge = Gauge("waiting", 50, CALM_MS, begun)
     assert told(gauge, 60, 60, 0, 0, 0, 0, 0) == [(90_000, False)]
 
 
 def test_a_clock_that_is_set_back_does_not_keep_an_incident_open() -> None:
-    gauge = Gauge("waiting", 50)
+    gauge = Gauge("waiting", 50, CALM_MS)
     gauge.look(50, 10**9)
     gauge.look(0, 10**9)
     over = gauge.look(0, 1_000)

@@ -71,7 +71,7 @@ class World:
     async def start(self, *, webhook: bool = True) -> None:
         """A node begins to watch; it has looked once."""
         measures = {name: self._measure(name) for name in self.values}
-        job = Backlog(measures, self.book, self.clock, self._show, self._post if webhook else None)
+        job = Backlog(measures, self.book, self.clock, self._show, self._post if webhook else None, 60)
         self.shown.clear()
         self.task = asyncio.ensure_future(job.run())
         await self.until(lambda: self.shown)
