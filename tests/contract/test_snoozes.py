@@ -10,6 +10,7 @@ from tests.support.databases import database_of
 from tests.support.tiers import BOB, Tiers
 from unique_cs.actions import conversations
 from unique_cs.domain.conversation import Conversation
+from unique_cs.errors import StorageUnavailable
 from unique_cs.jobs.waker import MOST, Waker
 from unique_cs.storage.archive import SqlArchive
 from unique_cs.storage.hot_memory import MemoryHot
@@ -108,6 +109,28 @@ async def test_what_came_back_by_itself_is_left_alone(world: World) -> None:
     await world.later(2)
     assert await world.last(conversation) == ("contact", "open")
     assert await world.snoozes.due(1 << 60, 10) == []
+
+
+async def test_one_that_fails_keeps_no_other_asleep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, broken = await world.tiers.talk()
+    await world.tiers.resolve(broken)
+    _, conversation = await world.tiers.talk()
+    for each in (broken, conversation):
+        await world.snooze(each, 1)
+    await world.archive()
+    load = world.tiers.timeline.conversation
+
+    async def fails(number: int) -> Conversation | None:
+        if number == broken.id:
+            raise StorageUnavailable("not now")
+        return await load(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.tiers.timeline, "conversation", fails)
+        await world.later(2)
+    assert (broken.status, conversation.status) == ("snoozed", "open")
+    await world.later(1)
+    assert broken.status == "open"
 
 
 async def test_many_are_due_at_once(world: World) -> None:

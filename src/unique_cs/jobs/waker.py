@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from unique_cs.actions import conversations
 from unique_cs.domain.conversation import Conversation
 from unique_cs.domain.events import CONVERSATION_STATUS_CHANGED
+from unique_cs.errors import UniqueCsError
 from unique_cs.ports import Clock, Timeline
 from unique_cs.telemetry import log
 
@@ -41,9 +42,15 @@ class Waker:
             await asyncio.sleep(PERIOD_S)
 
     async def look(self) -> None:
-        """Wake whatever is due now."""
+        """Wake whatever is due now. One that can't be woken keeps no other asleep."""
+        failed: list[UniqueCsError] = []
         for conversation, seq in await self._snoozes.due(self._clock.now_ms(), MOST):
-            await self._wake(conversation, seq)
+            try:
+                await self._wake(conversation, seq)
+            except UniqueCsError as error:
+                failed.append(error)
+        if failed:
+            log.warning("snoozed conversations can't be woken", count=len(failed), error=repr(failed[0]))
 
     async def _wake(self, number: int, seq: int) -> None:
         conversation = await self._timeline.conversation(number)
