@@ -23,7 +23,10 @@ PATIENCE = 10.0  # seconds after which a test gives up
 
 
 class App:
-    """An ASGI application that tells what it got: `METHOD path body`. `/slow` waits for `release`."""
+    """An ASGI application that tells what it got: `METHOD path body`.
+
+    `/slow` waits for `release`, `/early` for no body.
+    """
 
     def __init__(self) -> None:
         self.release = asyncio.Event()
@@ -35,7 +38,7 @@ class App:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        body, more = b"", True
+        body, more = b"", scope["path"] != "/early"
         while more:
             message = await receive()
             body += message.get("body", b"")

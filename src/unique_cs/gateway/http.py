@@ -1,8 +1,10 @@
-"""uvicorn's HTTP/1 protocol behind our door: bounded heads, our WebSockets, other upgrade offers ignored.
+"""uvicorn's HTTP/1 protocol behind our door: bounded heads, our WebSockets, other upgrade offers ignored, and
+connections that are closed in stages.
 
 It builds on a class that uvicorn calls internal, hence the pinned minor version and a test for each change.
 """
 
+import weakref
 from typing import Any
 
 import httptools
@@ -12,6 +14,28 @@ from uvicorn.server import ServerState
 
 from unique_cs.gateway.door import Deadlines, Upgrades, refuse
 from unique_cs.protocol.handshake import Refusal, RequestHead, join_headers, tokens, wants_websocket
+
+
+class _Staged:
+    """The transport as requests' answers see it: who closes it closes in stages."""
+
+    __slots__ = ("_protocol", "_transport")
+
+    def __init__(self, transport: Any, protocol: "HttpProtocol") -> None:
+        self._transport = transport
+        # The protocol holds what holds this, and shall not wait for a collection.
+        self._protocol = weakref.ref(protocol)
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return bool(self._transport.is_closing())
+
+    def close(self) -> None:
+        protocol = self._protocol()
+        if protocol is not None and not self.is_closing():
+            protocol.close_in_stages()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -45,6 +69,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._fields = 0  # bytes of the head in its target and header fields
         self._unfinished: int | None = None  # bytes of reads that lay within the head; `None` outside of one
         self._has_offer = False
+        self._closes_when_read = False
 
     def connection_made(self, transport: Any) -> None:  # asyncio's, or uvloop's
         super().connection_made(transport)
@@ -109,14 +134,33 @@ class HttpProtocol(HttpToolsProtocol):
         self._has_offer = self.parser.should_upgrade()
         if not self._has_offer:
             super().on_headers_complete()
+            self.cycle.transport = _Staged(self.transport, self)  # type: ignore[assignment]
             self._bodies.add(self)
 
     def on_message_complete(self) -> None:
         self._bodies.discard(self)
-        if not self._has_offer:
+        if self._closes_when_read:
+            self.transport.close()
+        elif not self._has_offer:
             super().on_message_complete()
 
+    def close_in_stages(self) -> None:
+        """Close; while a request's body is still coming, say that no more is said, and close at its end.
+
+        To close before would reset the connection, and the client might never see the answer (RFC 9112 9.6).
+        What it sends is thrown away, until the body's deadline at most.
+        """
+        if not self.cycle.more_body:
+            self.transport.close()
+            return
+        self._closes_when_read = True
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
     def on_response_complete(self) -> None:
+        if self._closes_when_read:
+            return
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None:
             # One timer for all is enough, and knows who has been idle longest.

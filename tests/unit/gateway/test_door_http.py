@@ -138,6 +138,32 @@ async def test_large_content_is_no_large_head() -> None:
         assert await client.response() == (200, b"GET /x ")
 
 
+UNREAD = b"POST /early HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6400000\r\n\r\n"
+
+
+async def test_a_client_that_closes_sends_all_of_what_is_answered_early(tls: Path | None) -> None:
+    """To close while it still sends would reset the connection, and take the answer with it."""
+    async with serve(certificate=tls) as served, served.connect() as client:
+        await client.send(UNREAD + b"x" * 64_000)
+        assert await client.response() == (200, b"POST /early ")
+        for _ in range(99):
+            await client.send(b"x" * 64_000)
+        assert await client.rest() == b""
+
+
+async def _drip(client: Raw) -> None:
+    while True:
+        await client.send(b"x")
+
+
+async def test_what_was_answered_early_is_read_for_its_time_only() -> None:
+    async with serve(limits=HttpLimits(body_timeout=0.2)) as served, served.connect() as client:
+        await client.send(UNREAD)
+        assert await client.response() == (200, b"POST /early ")
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(_drip(client), PATIENCE)
+
+
 async def test_a_slow_later_head_is_not_waited_for() -> None:
     async with serve(limits=HttpLimits(head_timeout=0.15)) as served, served.connect() as client:
         await client.send(GET)
