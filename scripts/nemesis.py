@@ -13,7 +13,8 @@ def main(arguments: list[str]) -> int:
     minutes, *seed = arguments
     wanted = {"NEMESIS_MINUTES": minutes} | ({"NEMESIS_SEED": seed[0]} if seed else {})
     run = (PYTHON, "-m", "pytest", "-q", "-s", "tests/nemesis", "-k", "long")
-    return call(*run, env={**os.environ, **wanted})
+    # Where a test takes long all stacks are shown, which may crash the interpreter; here it is meant to.
+    return call(*run, "-o", "faulthandler_timeout=0", env={**os.environ, **wanted})
 
 
 if __name__ == "__main__":
