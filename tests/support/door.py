@@ -32,12 +32,14 @@ class App:
         self.release = asyncio.Event()
         self.running = asyncio.Event()
         self.stopped = False
+        self.calls: list[str] = []
         self.starts = True
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
+        self.calls.append(scope["path"])
         body, more = b"", scope["path"] != "/early"
         while more:
             message = await receive()

@@ -109,6 +109,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._idle.discard(self)
+        if self._closes_when_read:
+            self._read_off(data)
+            return
         while data:
             data = self._feed(data)
 
@@ -157,6 +160,13 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
+
+    def _read_off(self, data: bytes) -> None:
+        """Nothing is answered any more: only the end matters."""
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         if self._closes_when_read:

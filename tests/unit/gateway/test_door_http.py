@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,6 +150,31 @@ async def test_a_client_that_closes_sends_all_of_what_is_answered_early(tls: Pat
         for _ in range(99):
             await client.send(b"x" * 64_000)
         assert await client.rest() == b""
+
+
+PIECES = UNREAD.replace(b"Content-Length: 6400000", b"Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize(
+    ("head", "more"),
+    [
+        (UNREAD.replace(b"6400000", b"5"), b"hello" + GET),
+        (PIECES, b"no number\r\n"),
+    ],
+)
+async def test_what_comes_behind_the_last_answer_is_neither_done_nor_answered(
+    head: bytes, more: bytes
+) -> None:
+    errors: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    async with serve() as served, served.connect() as client:
+        await client.send(head)
+        assert await client.response() == (200, b"POST /early ")
+        assert await client.rest() == b""
+        await client.send(more)
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(_drip(client), PATIENCE)
+        assert (served.app.calls, errors) == (["/early"], [])
 
 
 async def _drip(client: Raw) -> None:
